@@ -1,0 +1,44 @@
+//! What can go wrong with BuildKit.
+
+use std::time::Duration;
+
+/// A failure of stage 4.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system or a pipe.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// No daemon was found or could be started: says which places were looked at.
+    #[error("{message}")]
+    Unreachable {
+        /// What happened.
+        message: String,
+        /// What was tried, a line each.
+        tried: Vec<String>,
+    },
+    /// The daemon went away, or refused the spec.
+    #[error("{0}")]
+    Broken(String),
+    /// A step of the recipe failed.
+    #[error("step failed with exit code {}", .0.exit_code)]
+    Step(StepFailure),
+    /// A signal.
+    #[error("cancelled")]
+    Cancelled,
+    /// What reads the output stream failed.
+    #[error(transparent)]
+    Sink(crate::error::Error),
+}
+
+/// A step that failed.
+#[derive(Clone, Debug)]
+pub struct StepFailure {
+    /// Index into `Spec::stages`.
+    pub stage: usize,
+    /// The exit code of its script.
+    pub exit_code: i32,
+    /// The last lines of its log.
+    pub log: Vec<String>,
+    /// How long it ran.
+    pub duration: Duration,
+}

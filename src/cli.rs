@@ -1,0 +1,85 @@
+//! The command line: global flags and the list of commands. The commands' own flags stand in
+//! their files.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+use crate::error::{Kind, Result};
+use crate::ui::{Ui, Verbosity};
+
+/// Build apk packages from melange recipes with plain `buildctl`.
+#[derive(Debug, Parser)]
+#[command(name = "melange2", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Say more: also the logs of the steps.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(Box<commands::build::Args>),
+    Render(Box<commands::render::Args>),
+    Solve(commands::solve::Args),
+    Index(commands::index::Args),
+    Keygen(commands::keygen::Args),
+    Sign(commands::sign::Args),
+    SignIndex(commands::sign_index::Args),
+    Daemon(commands::daemon::Args),
+    Version(commands::version::Args),
+    Completion(commands::completion::Args),
+}
+
+/// Runs the program: parses, runs the command, prints what went wrong, returns the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" to clap, which knows where each is printed.
+            let _ = error.print();
+            let code = if error.use_stderr() { Kind::Config.exit_code() } else { 0 };
+            return ExitCode::from(code);
+        }
+    };
+    let verbosity = match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let ui = Ui::new(verbosity);
+    match dispatch(cli.command, &ui) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command, ui: &Ui) -> Result<()> {
+    match command {
+        Command::Build(args) => commands::build::run(&args, ui),
+        Command::Render(args) => commands::render::run(&args, ui),
+        Command::Solve(args) => commands::solve::run(&args, ui),
+        Command::Index(args) => commands::index::run(&args, ui),
+        Command::Keygen(args) => commands::keygen::run(&args, ui),
+        Command::Sign(args) => commands::sign::run(&args, ui),
+        Command::SignIndex(args) => commands::sign_index::run(&args, ui),
+        Command::Daemon(args) => commands::daemon::run(&args, ui),
+        Command::Version(args) => commands::version::run(&args, ui),
+        Command::Completion(args) => commands::completion::run(&args, ui),
+    }
+}
+
+/// The clap command, for completions.
+pub(crate) fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

@@ -1,0 +1,15 @@
+//! The commands, one file each: what was typed, turned into calls of the library.
+//!
+//! Around the stages. A command holds no logic of its own.
+
+pub mod build;
+pub mod completion;
+pub mod daemon;
+pub mod index;
+pub mod keygen;
+pub mod options;
+pub mod render;
+pub mod sign;
+pub mod sign_index;
+pub mod solve;
+pub mod version;

@@ -1,0 +1,55 @@
+//! Which repositories and keys are used: flags of `build`, `render` and `solve`.
+
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::repo;
+
+/// Which repositories and keys are used.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Repositories")]
+pub struct RepositoryArgs {
+    /// Repository to take packages from: URL, directory, or `@tag URL`.
+    #[arg(short, long, value_name = "REPO", value_delimiter = ',')]
+    pub repository_append: Vec<String>,
+    /// Key that repositories may be signed with: file or URL.
+    #[arg(short, long, value_name = "KEY", value_delimiter = ',')]
+    pub keyring_append: Vec<String>,
+    /// Take indexes and packages without looking at their signatures.
+    #[arg(long)]
+    pub ignore_signatures: bool,
+    /// Where indexes and packages are kept between builds [default: below the user's cache
+    /// directory].
+    #[arg(long, value_name = "DIR")]
+    pub apk_cache_dir: Option<PathBuf>,
+    /// Certificates (PEM) to trust instead of the system's, here and inside the steps.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl RepositoryArgs {
+    /// Where things are kept between builds.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.apk_cache_dir.clone().unwrap_or_else(|| crate::fsutil::user_cache_dir().join("apk"))
+    }
+
+    /// As `repo` takes them, with what a recipe adds.
+    pub fn resolve(
+        &self,
+        more_repositories: &[String],
+        more_keys: &[String],
+    ) -> Result<(Vec<repo::Spec>, repo::Options)> {
+        let specs = more_repositories
+            .iter()
+            .chain(&self.repository_append)
+            .map(|text| text.parse())
+            .collect::<Result<_, repo::Error>>()?;
+        let options = repo::Options {
+            cache_dir: self.cache_dir(),
+            keys: more_keys.iter().chain(&self.keyring_append).cloned().collect(),
+            ignore_signatures: self.ignore_signatures,
+            ca_file: self.ca_file.clone(),
+        };
+        Ok((specs, options))
+    }
+}

@@ -1,0 +1,162 @@
+//! What a command can fail with: a kind (which decides the exit code), a message, hints.
+//!
+//! Around the stages: each layer has an error enum of its own; this file alone turns them into
+//! what the user sees. Nothing here prints.
+
+use std::fmt;
+
+/// The kind of a failure: decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A step of the recipe failed: exit code 1.
+    Step,
+    /// Usage or configuration, a local file included: exit code 2.
+    Config,
+    /// BuildKit can't be reached, or broke: exit code 3.
+    Buildkit,
+    /// A repository, a package or the network: exit code 4.
+    Repository,
+    /// Cancelled by a signal: exit code 130.
+    Cancelled,
+}
+
+impl Kind {
+    /// The exit code of the program.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Step => 1,
+            Kind::Config => 2,
+            Kind::Buildkit => 3,
+            Kind::Repository => 4,
+            Kind::Cancelled => 130,
+        }
+    }
+}
+
+/// A failure as the user gets to see it.
+///
+/// `Display` is one line; [`Error::report`] adds the source snippets that belong to it.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    report: Option<String>,
+    hints: Vec<String>,
+}
+
+/// The result of a command or of the library's entry points.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of some kind: a lowercase sentence without a full stop.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), report: None, hints: Vec::new() }
+    }
+
+    /// Usage or configuration.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    /// Adds a line that says what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds text that is shown as it is, such as rendered diagnostics or the end of a log.
+    #[must_use]
+    pub fn with_report(mut self, report: impl Into<String>) -> Self {
+        self.report = Some(report.into());
+        self
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do about it, a line each.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// Text to show as it is, before the message.
+    pub fn report(&self) -> Option<&str> {
+        self.report.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Kind::Config, chain(&error))
+    }
+}
+
+impl From<crate::apk::Error> for Error {
+    fn from(error: crate::apk::Error) -> Self {
+        Self::new(Kind::Config, chain(&error))
+    }
+}
+
+impl From<crate::repo::Error> for Error {
+    fn from(error: crate::repo::Error) -> Self {
+        let kind = match &error {
+            crate::repo::Error::Invalid(_) => Kind::Config,
+            _ => Kind::Repository,
+        };
+        let hints = error.hints();
+        Self { hints, ..Self::new(kind, chain(&error)) }
+    }
+}
+
+impl From<crate::image::Error> for Error {
+    fn from(error: crate::image::Error) -> Self {
+        let kind = match &error {
+            crate::image::Error::Invalid(_) | crate::image::Error::Io(_) => Kind::Config,
+            _ => Kind::Repository,
+        };
+        Self::new(kind, chain(&error))
+    }
+}
+
+impl From<crate::dockerfile::Error> for Error {
+    fn from(error: crate::dockerfile::Error) -> Self {
+        Self::new(Kind::Config, chain(&error))
+    }
+}
+
+impl From<crate::package::Error> for Error {
+    fn from(error: crate::package::Error) -> Self {
+        let kind = match &error {
+            // What a recipe's steps left behind is the recipe's doing.
+            crate::package::Error::Content { .. } => Kind::Step,
+            _ => Kind::Config,
+        };
+        Self::new(kind, chain(&error))
+    }
+}
+
+/// An error with its causes in one line, each cause once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,34 @@
+//! melange2 builds apk packages from melange recipes with plain `buildctl`.
+//!
+//! The program in running order:
+//!
+//! 1. [`config`]: the recipe's text as typed values that keep their place in the file;
+//! 2. [`plan`]: everything decided: substituted, pipelines inlined, conditions evaluated;
+//! 3. [`dockerfile`]: the plan as a Dockerfile that a person can read and build by hand;
+//! 4. [`buildkit`]: the Dockerfile run by `buildctl`;
+//! 5. [`package`]: the output stream as signed apks and an index.
+//!
+//! Beneath them, knowing nothing of the stages: [`apk`], [`repo`], [`image`]. Around them:
+//! [`commands`], [`ui`], [`error`], [`diagnostic`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod apk;
+pub mod arch;
+pub mod buildkit;
+pub mod cache;
+mod cli;
+pub mod commands;
+pub mod config;
+pub mod diagnostic;
+pub mod digest;
+pub mod dockerfile;
+pub mod error;
+pub mod fsutil;
+pub mod image;
+pub mod package;
+pub mod plan;
+pub mod repo;
+pub mod ui;
+
+pub use cli::run;

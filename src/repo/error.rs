@@ -1,0 +1,38 @@
+//! What can go wrong with repositories.
+
+/// A failure to reach, trust or solve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A package, index or key that can't be read or trusted.
+    #[error("{location}: {source}")]
+    Format {
+        /// URL or path.
+        location: String,
+        /// What is wrong.
+        source: crate::apk::Error,
+    },
+    /// The network.
+    #[error("failed to fetch `{url}`: {problem}")]
+    Fetch {
+        /// What was asked for, without user name and password.
+        url: String,
+        /// Why it failed, attempts included.
+        problem: String,
+    },
+    /// The request can't be met.
+    #[error("{0}")]
+    Unsolvable(String),
+    /// A malformed repository, key or atom on the command line or in a recipe.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

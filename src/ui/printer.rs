@@ -1,0 +1,113 @@
+//! The printer: verbosity, colours, warnings, errors.
+//!
+//! Does not draw progress; `progress.rs` does.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use crate::error::Error;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Progress, results, warnings.
+    Normal,
+    /// Also the logs of the steps.
+    Verbose,
+}
+
+/// Whether escape sequences are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// Plain text.
+    Never,
+    /// ANSI colours.
+    Always,
+}
+
+/// The only way to print.
+#[derive(Clone, Debug)]
+pub struct Ui {
+    verbosity: Verbosity,
+    color: Color,
+    terminal: bool,
+}
+
+impl Ui {
+    /// Writes to this process's stderr and stdout; colours only on a terminal without `NO_COLOR`.
+    pub fn new(verbosity: Verbosity) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = if terminal && !plain { Color::Always } else { Color::Never };
+        Self { verbosity, color, terminal }
+    }
+
+    /// How much is said.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Whether stderr is a terminal, where progress may be redrawn.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Whether escape sequences are written.
+    pub fn color(&self) -> Color {
+        self.color
+    }
+
+    /// Writes data to stdout, as it is. A closed pipe is not an error.
+    pub fn data(&self, text: &str) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Says what is going on, a line, on stderr.
+    pub fn status(&self, text: &str) {
+        if self.verbosity >= Verbosity::Normal {
+            self.line(text);
+        }
+    }
+
+    /// Says something that only `-v` shows.
+    pub fn detail(&self, text: &str) {
+        if self.verbosity >= Verbosity::Verbose {
+            self.line(text);
+        }
+    }
+
+    /// Warns, a line, on stderr.
+    pub fn warning(&self, text: &str) {
+        if self.verbosity >= Verbosity::Normal {
+            self.line(&format!("{} {text}", self.paint("33;1", "warning:")));
+        }
+    }
+
+    /// Prints a failure: its report, its message, its hints.
+    pub fn error(&self, error: &Error) {
+        if let Some(report) = error.report() {
+            self.line(report.trim_end());
+        }
+        self.line(&format!("{} {error}", self.paint("31;1", "error:")));
+        for hint in error.hints() {
+            self.line(&format!("{} {hint}", self.paint("36;1", "help:")));
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        match self.color {
+            Color::Always => format!("\x1b[{code}m{text}\x1b[0m"),
+            Color::Never => text.to_owned(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        // Nowhere to report that stderr is gone.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+}
