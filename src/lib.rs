@@ -15,6 +15,7 @@
 
 pub mod apk;
 pub mod arch;
+mod build_config;
 pub mod buildkit;
 pub mod cache;
 mod cli;
@@ -23,6 +24,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod digest;
 pub mod dockerfile;
+mod environment;
 pub mod error;
 pub mod fsutil;
 pub mod image;
@@ -31,4 +33,10 @@ pub mod plan;
 pub mod repo;
 pub mod ui;
 
+pub use build_config::BuildConfig;
+pub use cache::{
+    CacheMount, ccache_cache_mounts, default_cache_mounts, go_cache_mounts, node_cache_mounts,
+    python_cache_mounts, rust_cache_mounts,
+};
 pub use cli::run;
+pub use commands::build::build;

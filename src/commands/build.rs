@@ -1,13 +1,108 @@
-//! `melange2 build`: builds the packages of a recipe.
+//! `melange2 build`: builds the packages of a recipe. The five stages, in running order.
 
-use crate::error::Result;
-use crate::ui::Ui;
+use super::options::{DaemonArgs, OutputArgs, RecipeArgs};
+use crate::arch::Arch;
+use crate::build_config::BuildConfig;
+use crate::buildkit::{self, Connection};
+use crate::error::{Error, Result};
+use crate::package::Built;
+use crate::plan::Plan;
+use crate::ui::{Reporter, Ui};
+use crate::{config, dockerfile, environment, package, plan};
 
 /// Build the packages of a recipe.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    daemon: DaemonArgs,
+}
 
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
-    todo!("{args:?} {ui:?}")
+    let mut config = args.recipe.resolve(ui)?;
+    args.output.resolve(&mut config, &args.daemon, ui)?;
+    let built = build(&config, ui.reporter().as_mut())?;
+    for package in &built {
+        ui.status(&format!("wrote {} ({})", package.path.display(), size(package.size)));
+    }
+    Ok(())
+}
+
+/// Builds a recipe for each architecture of the configuration and returns what was written.
+///
+/// A recipe that excludes an architecture by `target-architecture` is passed over with a warning.
+pub fn build(config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Vec<Built>> {
+    let recipe = config::load(&config.recipe)?;
+    let mut built = Vec::new();
+    for &arch in &config.archs {
+        match plan::resolve(&recipe, &config.context(arch))? {
+            Some(plan) => built.extend(build_plan(&plan, config, reporter)?),
+            None => reporter.warning(&excluded(config, arch)),
+        }
+    }
+    Ok(built)
+}
+
+fn build_plan(
+    plan: &Plan,
+    config: &BuildConfig,
+    reporter: &mut dyn Reporter,
+) -> Result<Vec<Built>> {
+    // A private daemon takes a moment to start: let it do so while the environment is made.
+    let (connection, environment) = std::thread::scope(|scope| {
+        let connection = scope.spawn(|| Connection::open(&config.daemon));
+        let environment = environment::prepare(plan, config, reporter);
+        (connection.join(), environment)
+    });
+    let environment = environment?;
+    let connection = connection.map_err(|_| {
+        Error::new(crate::error::Kind::Buildkit, "looking for the BuildKit daemon failed")
+    })??;
+
+    let spec = dockerfile::render(plan, &environment.image, &config.spec_options(plan))?;
+    for note in &spec.notes {
+        reporter.warning(note);
+    }
+    let labels = labels(plan, &spec);
+    let options = config.package_options(&environment.locked);
+    buildkit::run(&connection, &spec, &labels, reporter, |stream| {
+        Ok(package::assemble(plan, stream, &options)?)
+    })
+    .map_err(|error| explain(error, plan, &spec))
+}
+
+/// What the user knows each stage by.
+fn labels(plan: &Plan, spec: &dockerfile::Spec) -> Vec<String> {
+    spec.stages
+        .iter()
+        .map(|&(_, step)| {
+            let step = &plan.steps[step];
+            format!("{} › {}", plan.packages[step.package].name, step.label)
+        })
+        .collect()
+}
+
+/// A failed step, told in terms of the recipe.
+fn explain(error: buildkit::Error, plan: &Plan, spec: &dockerfile::Spec) -> Error {
+    let buildkit::Error::Step(failure) = error else { return Error::from(error) };
+    let step = &plan.steps[spec.stages[failure.stage].1];
+    let mut places = step.places.iter().map(ToString::to_string);
+    let place = places.next().unwrap_or_default();
+    let chain: Vec<String> = places.collect();
+    buildkit::explain_failure(&step.label, &place, &chain, &failure)
+}
+
+fn excluded(config: &BuildConfig, arch: Arch) -> String {
+    format!(
+        "`{}` is not for {arch} (`target-architecture`): nothing to build",
+        config.recipe.display()
+    )
+}
+
+fn size(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::repo;
 
 /// Which repositories and keys are used.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Repositories")]
 pub struct RepositoryArgs {
     /// Repository to take packages from: URL, directory, or `@tag URL`.

@@ -1,0 +1,254 @@
+//! [`BuildConfig`]: what is to be built, and how.
+//!
+//! Around the stages: the commands fill it from flags, a program that uses the library by its
+//! `with_…` methods. Every default stands here.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+
+use crate::apk::key::Signer;
+use crate::arch::{Arch, Libc};
+use crate::buildkit::DaemonOptions;
+use crate::cache::CacheMount;
+use crate::commands::options::RepositoryArgs;
+use crate::dockerfile::{self, CacheChoice, Secret};
+use crate::{cache, package, plan};
+
+/// What is to be built, and how: a recipe, repositories, keys, caches, a daemon.
+///
+/// ```no_run
+/// use melange2::BuildConfig;
+///
+/// let config = BuildConfig::new("hello.yaml")
+///     .with_repository("https://packages.wolfi.dev/os")
+///     .with_key("https://packages.wolfi.dev/os/wolfi-signing.rsa.pub")
+///     .with_out_dir("packages");
+/// let built = melange2::build(&config, &mut melange2::ui::Silent)?;
+/// for package in built {
+///     println!("{}", package.path.display());
+/// }
+/// # Ok::<(), melange2::error::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct BuildConfig {
+    pub(crate) recipe: PathBuf,
+    pub(crate) archs: Vec<Arch>,
+    pub(crate) repositories: RepositoryArgs,
+    pub(crate) package_append: Vec<String>,
+    pub(crate) pipeline_dirs: Vec<PathBuf>,
+    pub(crate) source_dir: Option<PathBuf>,
+    pub(crate) empty_workspace: bool,
+    pub(crate) vars: IndexMap<String, String>,
+    pub(crate) env: IndexMap<String, String>,
+    pub(crate) build_options: Vec<String>,
+    pub(crate) libc: Libc,
+    pub(crate) out_dir: PathBuf,
+    pub(crate) signer: Option<Signer>,
+    pub(crate) generate_index: bool,
+    pub(crate) namespace: String,
+    pub(crate) recipe_license: String,
+    pub(crate) commit: Option<String>,
+    pub(crate) repo_url: String,
+    pub(crate) strip_origin_name: bool,
+    pub(crate) source_date_epoch: i64,
+    pub(crate) max_layers: usize,
+    pub(crate) cache_mounts: Vec<CacheMount>,
+    pub(crate) cache_choice: CacheChoice,
+    pub(crate) run_as: Option<String>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) ssh: Vec<String>,
+    pub(crate) debug: bool,
+    pub(crate) daemon: DaemonOptions,
+}
+
+impl BuildConfig {
+    /// How many layers an environment may have: BuildKit's overlay mounts fail beyond 500, images
+    /// beyond 127 can't be exported, and every step adds one.
+    pub const MAX_LAYERS: usize = 50;
+
+    /// Builds `recipe` for the host's architecture into `./packages`, with all cache mounts.
+    pub fn new(recipe: impl Into<PathBuf>) -> Self {
+        Self {
+            recipe: recipe.into(),
+            archs: vec![Arch::host()],
+            repositories: RepositoryArgs::default(),
+            package_append: Vec::new(),
+            pipeline_dirs: Vec::new(),
+            source_dir: None,
+            empty_workspace: false,
+            vars: IndexMap::new(),
+            env: IndexMap::new(),
+            build_options: Vec::new(),
+            libc: Libc::Gnu,
+            out_dir: PathBuf::from("packages"),
+            signer: None,
+            generate_index: true,
+            namespace: "unknown".to_owned(),
+            recipe_license: "NOASSERTION".to_owned(),
+            commit: None,
+            repo_url: String::new(),
+            strip_origin_name: false,
+            source_date_epoch: 0,
+            max_layers: Self::MAX_LAYERS,
+            cache_mounts: cache::default_cache_mounts(),
+            cache_choice: CacheChoice::Auto,
+            run_as: None,
+            ca_file: None,
+            secrets: Vec::new(),
+            ssh: Vec::new(),
+            debug: false,
+            daemon: DaemonOptions::default(),
+        }
+    }
+
+    /// Takes packages from this repository too: URL, directory, or `@tag URL`.
+    #[must_use]
+    pub fn with_repository(mut self, repository: impl Into<String>) -> Self {
+        self.repositories.repository_append.push(repository.into());
+        self
+    }
+
+    /// Trusts this key too: file or URL.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.repositories.keyring_append.push(key.into());
+        self
+    }
+
+    /// Builds for these architectures.
+    #[must_use]
+    pub fn with_archs(mut self, archs: impl IntoIterator<Item = Arch>) -> Self {
+        self.archs = archs.into_iter().collect();
+        self
+    }
+
+    /// Writes packages below this directory, in one subdirectory per architecture.
+    #[must_use]
+    pub fn with_out_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.out_dir = directory.into();
+        self
+    }
+
+    /// Signs packages and index.
+    #[must_use]
+    pub fn with_signer(mut self, signer: Signer) -> Self {
+        self.signer = Some(signer);
+        self
+    }
+
+    /// Gives steps all eight cache mounts (the default).
+    #[must_use]
+    pub fn with_default_cache_mounts(self) -> Self {
+        self.with_cache_mounts(cache::default_cache_mounts())
+    }
+
+    /// Gives steps these cache mounts and no others.
+    ///
+    /// ```
+    /// use melange2::{BuildConfig, go_cache_mounts, rust_cache_mounts};
+    ///
+    /// BuildConfig::new("tool.yaml")
+    ///     .with_cache_mounts(go_cache_mounts().into_iter().chain(rust_cache_mounts()));
+    /// ```
+    #[must_use]
+    pub fn with_cache_mounts(mut self, mounts: impl IntoIterator<Item = CacheMount>) -> Self {
+        self.cache_mounts = mounts.into_iter().collect();
+        self
+    }
+
+    /// Says how the BuildKit daemon is found.
+    #[must_use]
+    pub fn with_daemon(mut self, daemon: DaemonOptions) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
+    /// Where blobs of environments are kept between builds.
+    pub(crate) fn image_store(&self) -> PathBuf {
+        self.repositories.cache_dir().join("images")
+    }
+
+    /// As stage 2 takes it.
+    pub(crate) fn context(&self, arch: Arch) -> plan::Context {
+        plan::Context {
+            arch,
+            libc: self.libc,
+            pipeline_dirs: self.pipeline_dirs(),
+            vars: self.vars.clone(),
+            env: self.env.clone(),
+            build_options: self.build_options.clone(),
+            package_append: self.package_append.clone(),
+            commit: self.commit.clone().unwrap_or_else(|| head_commit(self.recipe_dir())),
+        }
+    }
+
+    /// As stage 3 takes it.
+    pub(crate) fn spec_options(&self, plan: &plan::Plan) -> dockerfile::Options {
+        dockerfile::Options {
+            cache_mounts: self.cache_mounts.clone(),
+            cache_choice: self.cache_choice,
+            run_as: self.run_as.clone(),
+            source_dir: self.source_dir(plan),
+            ca_file: self.ca_file.clone(),
+            secrets: self.secrets.clone(),
+            ssh: self.ssh.clone(),
+            source_date_epoch: self.source_date_epoch,
+            namespace: self.namespace.clone(),
+            debug: self.debug,
+        }
+    }
+
+    /// As stage 5 takes it.
+    pub(crate) fn package_options<'a>(&'a self, locked: &'a [String]) -> package::Options<'a> {
+        package::Options {
+            out_dir: self.out_dir.clone(),
+            signer: self.signer.as_ref(),
+            generate_index: self.generate_index,
+            namespace: self.namespace.clone(),
+            source_date_epoch: self.source_date_epoch,
+            strip_origin_name: self.strip_origin_name,
+            locked,
+            recipe_license: self.recipe_license.clone(),
+            repo_url: self.repo_url.clone(),
+        }
+    }
+
+    fn recipe_dir(&self) -> &Path {
+        match self.recipe.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// The named directories, then `./pipelines` beside the recipe if there is one.
+    fn pipeline_dirs(&self) -> Vec<PathBuf> {
+        let beside = self.recipe_dir().join("pipelines");
+        let found = beside.is_dir().then_some(beside);
+        self.pipeline_dirs.iter().cloned().chain(found).collect()
+    }
+
+    /// `--source-dir`, or the directory beside the recipe that has the package's name. Not the
+    /// recipe's own directory, as melange has it: where recipes lie together, a change in one would
+    /// run the steps of all again.
+    fn source_dir(&self, plan: &plan::Plan) -> Option<PathBuf> {
+        if self.empty_workspace {
+            return None;
+        }
+        self.source_dir.clone().or_else(|| {
+            let beside = self.recipe_dir().join(&plan.packages.first()?.name);
+            beside.is_dir().then_some(beside)
+        })
+    }
+}
+
+/// The commit that is checked out where the recipe lies, or `unknown`.
+fn head_commit(directory: &Path) -> String {
+    duct::cmd!("git", "rev-parse", "HEAD")
+        .dir(directory)
+        .stderr_null()
+        .stdin_null()
+        .read()
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}

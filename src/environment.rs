@@ -1,0 +1,91 @@
+//! From a plan's list of packages to an image that steps can run in.
+//!
+//! Between the stages `plan` and `dockerfile`: joins `repo` (what to install, and the files) with
+//! `image` (the layers). Holds no logic of either.
+
+use crate::apk::dependency::Atom;
+use crate::build_config::BuildConfig;
+use crate::dockerfile;
+use crate::error::{Error, Result};
+use crate::image;
+use crate::plan::Plan;
+use crate::repo::{Choice, Universe};
+use crate::ui::Reporter;
+
+/// An environment on disk.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The image, as the spec needs to know it.
+    pub image: dockerfile::Environment,
+    /// What is installed, as `name=version`: recorded in `.melange.yaml`.
+    pub locked: Vec<String>,
+}
+
+/// Solves, fetches, verifies and assembles.
+pub fn prepare(
+    plan: &Plan,
+    config: &BuildConfig,
+    reporter: &mut dyn Reporter,
+) -> Result<Prepared> {
+    let declared = &plan.environment;
+    let (specs, options) =
+        config.repositories.resolve(&declared.repositories, &declared.keyring)?;
+    if specs.is_empty() {
+        return Err(Error::config("no repository to take the build environment from")
+            .hint("name one with `-r REPO`, and its key with `-k KEY`"));
+    }
+    let world = world(plan);
+    let request = world
+        .iter()
+        .map(|text| text.parse::<Atom>())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Error::config(format!("in the environment's packages: {error}")))?;
+
+    reporter.phase("solving the environment");
+    let universe = Universe::open(&specs, plan.arch, &options)?;
+    let choices = universe.solve(&request)?;
+    reporter.phase(&format!("fetching {} packages", choices.len()));
+    let packages: Vec<image::Package> = universe
+        .fetch(&choices)?
+        .into_iter()
+        .map(|fetched| image::Package { path: fetched.path, tag: fetched.choice.tag })
+        .collect();
+
+    reporter.phase("assembling the environment");
+    let layout = image::assemble(&image::Request {
+        arch: plan.arch,
+        packages: &packages,
+        world: &world,
+        repositories: &specs.iter().map(|spec| spec.location.clone()).collect::<Vec<_>>(),
+        keys: universe.keys(),
+        users: &declared.users,
+        groups: &declared.groups,
+        paths: &declared.paths,
+        max_layers: config.max_layers,
+        store: &config.image_store(),
+    })?;
+    Ok(Prepared {
+        image: dockerfile::Environment {
+            dir: layout.dir,
+            digest: layout.digest,
+            programs: layout.programs,
+        },
+        locked: choices.iter().map(locked).collect(),
+    })
+}
+
+/// What is asked of the solver: the plan's packages, and what its spec will need.
+fn world(plan: &Plan) -> Vec<String> {
+    let mut world: Vec<String> = Vec::new();
+    for atom in plan.environment.packages.iter().cloned().chain(dockerfile::required_packages(plan))
+    {
+        if !world.contains(&atom) {
+            world.push(atom);
+        }
+    }
+    world
+}
+
+fn locked(choice: &Choice) -> String {
+    format!("{}={}", choice.name, choice.version)
+}
