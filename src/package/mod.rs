@@ -2,7 +2,10 @@
 //!
 //! Streams: a package's files are never a tree on disk, and memory does not grow with the package.
 
+mod content;
 mod error;
+mod sca;
+mod tree;
 
 use std::io::Read;
 use std::path::PathBuf;
