@@ -23,8 +23,13 @@ pub enum Error {
         problem: String,
     },
     /// The request can't be met.
-    #[error("{0}")]
-    Unsolvable(String),
+    #[error("{problem}")]
+    Unsolvable {
+        /// Why, in terms of what was asked.
+        problem: String,
+        /// What to do about it.
+        hints: Vec<String>,
+    },
     /// A malformed repository, key or atom on the command line or in a recipe.
     #[error("{0}")]
     Invalid(String),
@@ -33,6 +38,12 @@ pub enum Error {
 impl Error {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
-        Vec::new()
+        match self {
+            Self::Unsolvable { hints, .. } => hints.clone(),
+            Self::Format { source: crate::apk::Error::Untrusted(_), .. } => vec![
+                "name the key with `-k`, or pass `--ignore-signatures` to go without".to_owned(),
+            ],
+            _ => Vec::new(),
+        }
     }
 }

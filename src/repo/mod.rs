@@ -2,7 +2,9 @@
 //!
 //! Beneath the stages, of which it knows nothing; stands on `apk`.
 
+mod catalog;
 mod error;
+mod solver;
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -1,0 +1,197 @@
+//! Makes a catalog from the text of `APKINDEX`, in one pass and without a string per field.
+
+use super::{Catalog, MAGIC, hash};
+
+/// The fields that solving and fetching look at. Descriptions, addresses and licences are most of
+/// an index, and nobody asks for them here.
+const KEPT: &[u8] = b"CPVASokDpi";
+
+/// Reads the text. A package without name or version is left out; lines that are not `X:…` are
+/// passed over, and so are packages with text that is not UTF-8.
+///
+/// `None` if it is larger than the format can hold (4 GiB).
+pub(in crate::repo) fn build(text: &[u8]) -> Option<Catalog> {
+    let mut builder = Builder::default();
+    builder.text.reserve(text.len() / 2);
+    for line in text.split(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\r").unwrap_or(line) {
+            [] => builder.end_package()?,
+            line @ [key, b':', value @ ..] if KEPT.contains(key) => builder.field(*key, line, value),
+            _ => {}
+        }
+    }
+    builder.end_package()?;
+    builder.finish()
+}
+
+/// The name in `name=1.2`, `name>1`, `name@tag`.
+pub(super) fn name_of(atom: &str) -> &str {
+    &atom[..name_length(atom.as_bytes())]
+}
+
+fn name_length(atom: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b'=' | b'<' | b'>' | b'~' | b'@');
+    atom.iter().position(ends).unwrap_or(atom.len())
+}
+
+#[derive(Default)]
+struct Builder {
+    text: Vec<u8>,
+    /// Where the package that is being read begins in `text`, and in the two tables.
+    start: usize,
+    first_name: usize,
+    first_condition: usize,
+    has_name: bool,
+    has_version: bool,
+    offsets: Vec<u32>,
+    names: Vec<(u64, u32)>,
+    conditions: Vec<(u64, u32)>,
+}
+
+impl Builder {
+    fn number(&self) -> u32 {
+        u32::try_from(self.offsets.len()).unwrap_or(u32::MAX)
+    }
+
+    fn field(&mut self, key: u8, line: &[u8], value: &[u8]) {
+        let number = self.number();
+        let atoms = || value.split(|byte| *byte == b' ').filter(|atom| !atom.is_empty());
+        match key {
+            b'P' => {
+                self.has_name = !value.is_empty();
+                self.names.push((hash(value), number));
+            }
+            b'V' => self.has_version = !value.is_empty(),
+            b'p' => {
+                let names = atoms().map(|atom| (hash(&atom[..name_length(atom)]), number));
+                self.names.extend(names);
+            }
+            b'i' => {
+                let names = atoms().map(|atom| (hash(&atom[..name_length(atom)]), number));
+                self.conditions.extend(names);
+            }
+            _ => {}
+        }
+        self.text.extend_from_slice(line);
+        self.text.push(b'\n');
+    }
+
+    fn end_package(&mut self) -> Option<()> {
+        let whole = self.has_name
+            && self.has_version
+            && std::str::from_utf8(&self.text[self.start..]).is_ok();
+        if whole {
+            self.offsets.push(u32::try_from(self.start).ok()?);
+            self.start = self.text.len();
+            self.first_name = self.names.len();
+            self.first_condition = self.conditions.len();
+        } else {
+            self.text.truncate(self.start);
+            self.names.truncate(self.first_name);
+            self.conditions.truncate(self.first_condition);
+        }
+        (self.has_name, self.has_version) = (false, false);
+        Some(())
+    }
+
+    fn finish(mut self) -> Option<Catalog> {
+        for table in [&mut self.names, &mut self.conditions] {
+            // A package that provides a name twice is met once.
+            table.sort_unstable();
+            table.dedup();
+        }
+        let counts =
+            [self.offsets.len(), self.names.len(), self.conditions.len(), self.text.len()];
+        self.offsets.push(u32::try_from(self.text.len()).ok()?);
+        let size = super::HEADER
+            + self.offsets.len() * 4
+            + (self.names.len() + self.conditions.len()) * super::SLOT
+            + self.text.len();
+        let mut bytes = Vec::with_capacity(size);
+        bytes.extend_from_slice(&MAGIC);
+        for count in counts {
+            bytes.extend_from_slice(&u32::try_from(count).ok()?.to_le_bytes());
+        }
+        for offset in &self.offsets {
+            bytes.extend_from_slice(&offset.to_le_bytes());
+        }
+        for (hash, number) in self.names.iter().chain(&self.conditions) {
+            bytes.extend_from_slice(&hash.to_le_bytes());
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.text);
+        Catalog::from_bytes(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "C:Q1aaa=\nP:foo\nV:1.2-r0\nA:x86_64\nS:10\nI:20\nT:a tool\nU:http://x\nL:MIT\n\
+        o:origin\nk:7\nD:bar so:libc.so.6>=2\np:cmd:foo=1.2-r0 virtual\ni:base other=1\n\n\
+        P:nameless\n\nC:Q1bbb=\nP:bar\nV:2\n\n";
+
+    fn catalog() -> Catalog {
+        build(TEXT.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_package_is_found_by_each_of_its_names() {
+        let catalog = catalog();
+        assert_eq!(catalog.len(), 2);
+        for name in ["foo", "cmd:foo", "virtual"] {
+            assert_eq!(catalog.providers(name).collect::<Vec<_>>(), [0], "{name}");
+        }
+        assert_eq!(catalog.providers("bar").collect::<Vec<_>>(), [1]);
+        assert_eq!(catalog.providers("nameless").count(), 0);
+        assert_eq!(catalog.waiting_for("other").collect::<Vec<_>>(), [0]);
+        assert_eq!(catalog.waiting_for("foo").count(), 0);
+    }
+
+    #[test]
+    fn a_package_is_decoded() {
+        let package = catalog().package(0);
+        assert_eq!((package.name.as_str(), package.version.as_str()), ("foo", "1.2-r0"));
+        assert_eq!((package.checksum.as_str(), package.size), ("Q1aaa=", 10));
+        assert_eq!((package.origin.as_str(), package.priority), ("origin", 7));
+        assert_eq!(package.depends.iter().map(ToString::to_string).collect::<Vec<_>>(), [
+            "bar",
+            "so:libc.so.6>=2"
+        ]);
+        assert_eq!(catalog().package(9).name, "");
+    }
+
+    #[test]
+    fn all_names_are_listed() {
+        let catalog = catalog();
+        assert_eq!(catalog.all_names().collect::<Vec<_>>(), ["foo", "cmd:foo", "virtual", "bar"]);
+    }
+
+    #[test]
+    fn bytes_are_taken_back_only_whole() {
+        let bytes = catalog().as_bytes().to_vec();
+        assert_eq!(Catalog::from_bytes(bytes.clone()).unwrap().len(), 2);
+        for size in 0..bytes.len() {
+            assert!(Catalog::from_bytes(bytes[..size].to_vec()).is_none(), "{size}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(text: Vec<u8>, damage: Vec<(usize, u8)>) {
+            let _ = build(&text);
+            let mut bytes = catalog().as_bytes().to_vec();
+            for (at, byte) in damage {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            if let Some(catalog) = Catalog::from_bytes(bytes) {
+                let _ = catalog.package(0);
+                let _ = catalog.package(1);
+                let _ = catalog.providers("foo").count();
+                let _ = catalog.all_names().take(100).count();
+            }
+        }
+    }
+}
