@@ -146,6 +146,23 @@ impl From<crate::package::Error> for Error {
     }
 }
 
+impl From<crate::buildkit::Error> for Error {
+    fn from(error: crate::buildkit::Error) -> Self {
+        let kind = match &error {
+            crate::buildkit::Error::Sink(_) => Kind::Config,
+            crate::buildkit::Error::Step(_) => Kind::Step,
+            crate::buildkit::Error::Cancelled => Kind::Cancelled,
+            _ => Kind::Buildkit,
+        };
+        let hints = error.hints();
+        match error {
+            // What the output's reader found is what the user is to see.
+            crate::buildkit::Error::Sink(error) => error,
+            error => Self { hints, ..Self::new(kind, chain(&error)) },
+        }
+    }
+}
+
 /// An error with its causes in one line, each cause once.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

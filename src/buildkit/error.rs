@@ -19,6 +19,14 @@ pub enum Error {
     /// The daemon went away, or refused the spec.
     #[error("{0}")]
     Broken(String),
+    /// The daemon can't or may not do what the spec asks for.
+    #[error("{message}")]
+    Unsupported {
+        /// What it can't do.
+        message: String,
+        /// How it could.
+        hint: String,
+    },
     /// A step of the recipe failed.
     #[error("step failed with exit code {}", .0.exit_code)]
     Step(StepFailure),
@@ -30,8 +38,21 @@ pub enum Error {
     Sink(crate::error::Error),
 }
 
+impl Error {
+    /// What to do about it, a line each.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Error::Unreachable { tried, .. } => {
+                tried.iter().map(|place| format!("looked at {place}")).collect()
+            }
+            Error::Unsupported { hint, .. } => vec![hint.clone()],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A step that failed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepFailure {
     /// Index into `Spec::stages`.
     pub stage: usize,

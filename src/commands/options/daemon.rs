@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 pub struct DaemonArgs {
     /// Address of the daemon, in any form that buildctl takes (`unix://`, `tcp://`,
     /// `docker-container://`, `kube-pod://`, `podman-container://`, `ssh://`).
-    /// Default: `BUILDKIT_HOST`, the well-known sockets, then a private daemon.
+    /// Default: `BUILDKIT_HOST`, the well-known sockets, then a private daemon. `private` is
+    /// always the private daemon.
     #[arg(long, visible_alias = "buildkit-addr", value_name = "ADDRESS")]
     pub addr: Option<String>,
     /// Server name for certificate validation (passed to buildctl).
@@ -53,15 +54,21 @@ impl DaemonArgs {
             .into_iter()
             .filter_map(|(flag, value)| value.clone().map(|value| (flag.to_owned(), value)))
             .collect();
-        let linger = parse_duration(&self.daemon_linger).ok_or_else(|| {
-            Error::config(format!("`--daemon-linger {}` is not a duration", self.daemon_linger))
-                .hint("write a number and a unit, such as `90s`, `10m` or `1h`")
-        })?;
+        let linger = Self::duration("--daemon-linger", &self.daemon_linger)?;
         Ok(DaemonOptions {
             addr: self.addr.clone(),
             tls,
             linger: Some(linger),
             state_dir: self.daemon_dir.clone(),
+            program: None,
+        })
+    }
+
+    /// The value of a flag that takes a duration.
+    pub(crate) fn duration(flag: &str, text: &str) -> Result<Duration> {
+        parse_duration(text).ok_or_else(|| {
+            Error::config(format!("`{flag} {text}` is not a duration"))
+                .hint("write a number and a unit, such as `90s`, `10m` or `1h`")
         })
     }
 }

@@ -1,0 +1,204 @@
+//! Finding the daemon, and what is asked of it besides builds.
+//!
+//! Part of stage 4. Looked at, in this order: the address that was given, `BUILDKIT_HOST`, the
+//! well-known sockets (only if a daemon answers there), the private daemon.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::daemon::{PrivateDaemon, Use};
+use super::error::Error;
+use super::verdict::error_text;
+use super::{DaemonOptions, process, tools};
+
+/// The address that means the private daemon, whatever else there is.
+pub const PRIVATE: &str = "private";
+/// How long a daemon at an address that was asked for may take to answer: `ssh:` and `kube-pod:`
+/// start programs.
+const ASKED_FOR: Duration = Duration::from_secs(60);
+/// How long one at a well-known socket may take.
+const WELL_KNOWN: Duration = Duration::from_secs(3);
+/// How long listing and deleting may take.
+const LOOKING_AFTER: Duration = Duration::from_secs(600);
+
+/// A daemon that answered; keeps a private one alive while the value lives.
+#[derive(Debug)]
+pub struct Connection {
+    addr: String,
+    tls: Vec<(String, PathBuf)>,
+    buildctl: PathBuf,
+    user: Option<Use>,
+}
+
+/// What [`Connection::prune`] deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prune {
+    /// Results of steps and sources; cache mounts stay.
+    Results,
+    /// Everything, cache mounts included.
+    Everything,
+}
+
+impl Connection {
+    /// Finds or starts a daemon.
+    pub fn open(options: &DaemonOptions) -> Result<Self, Error> {
+        let buildctl = tools::find("buildctl")?;
+        let tls = options.tls.clone();
+        let at = |addr: &str| Self {
+            addr: addr.to_owned(),
+            tls: tls.clone(),
+            buildctl: buildctl.clone(),
+            user: None,
+        };
+        let named = match &options.addr {
+            Some(addr) => Some((addr.clone(), "`--addr`")),
+            None => environment("BUILDKIT_HOST").map(|addr| (addr, "`BUILDKIT_HOST`")),
+        };
+        let mut tried = Vec::new();
+        match named {
+            Some((addr, _)) if addr == PRIVATE => {}
+            Some((addr, origin)) => {
+                let connection = at(&addr);
+                return match connection.probe(ASKED_FOR) {
+                    Ok(()) => Ok(connection),
+                    Err(reason) => Err(Error::Unreachable {
+                        message: format!("BuildKit does not answer at `{addr}`: {reason}"),
+                        tried: vec![format!("{origin}: `{addr}`")],
+                    }),
+                };
+            }
+            None => {
+                for socket in well_known_sockets() {
+                    let addr = format!("unix://{}", socket.display());
+                    if !socket.exists() {
+                        tried.push(format!("`{addr}`: not there"));
+                        continue;
+                    }
+                    let connection = at(&addr);
+                    match connection.probe(WELL_KNOWN) {
+                        Ok(()) => return Ok(connection),
+                        Err(reason) => tried.push(format!("`{addr}`: {reason}")),
+                    }
+                }
+            }
+        }
+        Self::open_private(options, buildctl.clone(), tried)
+    }
+
+    fn open_private(
+        options: &DaemonOptions,
+        buildctl: PathBuf,
+        mut tried: Vec<String>,
+    ) -> Result<Self, Error> {
+        let daemon = PrivateDaemon::new(options)?;
+        match daemon.enter() {
+            Ok(user) => {
+                Ok(Self { addr: daemon.addr(), tls: Vec::new(), buildctl, user: Some(user) })
+            }
+            Err(Error::Unreachable { message, tried: more }) => {
+                tried.extend(more);
+                Err(Error::Unreachable { message, tried })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The address, as `buildctl --addr` takes it.
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// Whether it is the private daemon.
+    pub fn is_private(&self) -> bool {
+        self.user.is_some()
+    }
+
+    /// BuildKit's version, as the daemon says it.
+    pub fn version(&self) -> Result<String, Error> {
+        let said = self.ask(&["debug", "info", "--format", "{{json .}}"], ASKED_FOR)?;
+        let info: serde_json::Value = serde_json::from_str(&said).unwrap_or_default();
+        let version = info.pointer("/buildkitVersion/version").and_then(|text| text.as_str());
+        Ok(version.unwrap_or("unknown").to_owned())
+    }
+
+    /// What the daemon's cache takes on disk: the totals, as BuildKit words them.
+    pub fn disk_usage(&self) -> Result<String, Error> {
+        let said = self.ask(&["du"], LOOKING_AFTER)?;
+        let total = said.lines().rev().find_map(|line| line.strip_prefix("Total:"));
+        Ok(total.unwrap_or("unknown").trim().to_owned())
+    }
+
+    /// The garbage collection's rules and what else the daemon says about its worker.
+    pub fn workers(&self) -> Result<String, Error> {
+        self.ask(&["debug", "workers", "-v"], ASKED_FOR)
+    }
+
+    /// Deletes what no running build uses. Returns BuildKit's own list of what went.
+    pub fn prune(&self, what: Prune, keep: Option<Duration>) -> Result<String, Error> {
+        let keep = keep.map(|keep| format!("{}s", keep.as_secs()));
+        let mut args = vec!["prune"];
+        match what {
+            Prune::Results => args.extend(["--filter", "type!=exec.cachemount"]),
+            Prune::Everything => args.push("--all"),
+        }
+        if let Some(keep) = &keep {
+            args.extend(["--keep-duration", keep]);
+        }
+        self.ask(&args, LOOKING_AFTER)
+    }
+
+    /// The program.
+    pub(super) fn buildctl(&self) -> &Path {
+        &self.buildctl
+    }
+
+    /// The flags that stand before buildctl's subcommand.
+    pub(super) fn flags(&self) -> Vec<OsString> {
+        let mut flags = vec!["--addr".into(), OsString::from(&self.addr)];
+        for (flag, value) in &self.tls {
+            flags.push(flag.into());
+            flags.push(value.into());
+        }
+        flags
+    }
+
+    /// Whether a daemon answers, or why not.
+    fn probe(&self, bound: Duration) -> Result<(), String> {
+        match self.ask(&["debug", "workers"], bound) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn ask(&self, args: &[&str], bound: Duration) -> Result<String, Error> {
+        let mut argv = self.flags();
+        argv.extend(args.iter().map(OsString::from));
+        let output = process::capture(&self.buildctl, &argv, bound)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Error::Broken(match error_text(&said) {
+            text if text.is_empty() => format!("buildctl ended with {}", output.status),
+            text => text,
+        }))
+    }
+}
+
+/// Where daemons listen that the system or the user has set up.
+fn well_known_sockets() -> Vec<PathBuf> {
+    let runtime = environment("XDG_RUNTIME_DIR").map_or_else(
+        || PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw())),
+        PathBuf::from,
+    );
+    vec![
+        PathBuf::from("/run/buildkit/buildkitd.sock"),
+        runtime.join("buildkit/buildkitd.sock"),
+        runtime.join("buildkit-default/buildkitd.sock"),
+    ]
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

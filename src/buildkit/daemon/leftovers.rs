@@ -1,0 +1,108 @@
+//! What a buildkitd that was killed leaves behind: steps that go on running, and their mounts.
+//!
+//! Part of stage 4. Called by the supervisor when no buildkitd has the root. A step outlives its
+//! daemon (runc's init is no child of it any more): it would go on using processors and holding
+//! mounts that the next daemon wants. Errors are logged and otherwise ignored: the next build does
+//! not depend on any of this.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+
+use crate::buildkit::process;
+
+const RUNC_BOUND: Duration = Duration::from_secs(10);
+
+/// Ends the steps and takes away the mounts below buildkitd's root.
+pub(super) fn clear(root: &Path) {
+    for bundle in bundles(root) {
+        let Some(id) = bundle.file_name() else { continue };
+        let argv = ["delete".into(), "--force".into(), id.to_owned()];
+        match process::capture(Path::new("runc"), &argv, RUNC_BOUND) {
+            Ok(_) => tracing::info!("ended the left-over step {}", id.display()),
+            Err(error) => tracing::warn!("failed to end the left-over step: {error}"),
+        }
+    }
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    // Later mounts lie on earlier ones.
+    for mount in mounts_below(&mounts, root).iter().rev() {
+        match rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH) {
+            Ok(()) => tracing::info!("unmounted `{}`", mount.display()),
+            Err(error) => tracing::warn!("failed to unmount `{}`: {error}", mount.display()),
+        }
+    }
+    for bundle in bundles(root) {
+        if let Err(error) = fs::remove_dir_all(&bundle) {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+/// The runc bundles of running steps: `root/runc-*/executor/ID/config.json`.
+fn bundles(root: &Path) -> Vec<PathBuf> {
+    let mut bundles: Vec<PathBuf> = entries(root)
+        .iter()
+        .flat_map(|worker| entries(&worker.join("executor")))
+        .filter(|bundle| bundle.join("config.json").is_file())
+        .collect();
+    bundles.sort();
+    bundles
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// The mount points below a directory, in the order of mounting.
+fn mounts_below(mountinfo: &[u8], root: &Path) -> Vec<PathBuf> {
+    mountinfo
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
+        .map(|field| PathBuf::from(OsString::from_vec(unescape(field))))
+        .filter(|mount| mount.starts_with(root) && mount != root)
+        .collect()
+}
+
+/// The kernel writes space, tab, newline and backslash as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) if *first == b'\\' => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_mounts_below_the_root_are_found() {
+        let text = b"20 1 0:1 / / rw - ext4 a b\n\
+            21 1 0:2 / /s/my\\040root/runc/executor/x/rootfs rw - overlay a b\n\
+            22 1 0:3 / /s/my\\040root2 rw - overlay a b\n";
+        let found = mounts_below(text, Path::new("/s/my root"));
+        assert_eq!(found, [PathBuf::from("/s/my root/runc/executor/x/rootfs")]);
+        assert!(mounts_below(b"short line\n\n", Path::new("/")).is_empty());
+    }
+
+    #[test]
+    fn nothing_left_over_is_fine() {
+        clear(Path::new("/nowhere/at/all"));
+    }
+}

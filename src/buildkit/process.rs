@@ -1,0 +1,139 @@
+//! Running `buildctl`: its output stream to one consumer, its progress lines to another.
+//!
+//! Part of stage 4. Knows pipes, threads and signals; does not know what is in the streams.
+
+use std::ffi::OsString;
+use std::io::{self, BufReader, PipeReader, PipeWriter, Read};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{ExitStatus, Output};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use duct::Handle;
+
+use super::{rawjson, signal};
+
+/// How long buildctl may take to cancel before it is killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a streamed run ended.
+pub(super) struct Finished<T> {
+    /// buildctl's exit status.
+    pub(super) status: ExitStatus,
+    /// What the sink returned.
+    pub(super) sink: Result<T, crate::error::Error>,
+    /// Whether the sink had the stream to its end, so that its complaint may be of a stream that
+    /// was cut short, and buildctl knows better why.
+    pub(super) at_end: bool,
+}
+
+/// Runs buildctl: stdout goes to `sink` on a thread of its own, lines of stderr to `take_line`.
+///
+/// A sink that fails ends the run.
+pub(super) fn stream<T: Send>(
+    program: &Path,
+    argv: &[OsString],
+    take_line: impl FnMut(&[u8]),
+    sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
+) -> io::Result<Finished<T>> {
+    let (output, stdout) = io::pipe()?;
+    let (progress, stderr) = io::pipe()?;
+    let handle = Arc::new(start(program, argv, stdout, stderr)?);
+    let _watch = signal::Watch::new(Arc::clone(&handle));
+    thread::scope(|scope| {
+        let worker = {
+            let handle = Arc::clone(&handle);
+            scope.spawn(move || consume(output, &handle, sink))
+        };
+        let lines = rawjson::for_each_line(BufReader::new(progress), take_line);
+        if lines.is_err() {
+            handle.kill()?;
+        }
+        let status = handle.wait()?.status;
+        let (sink, at_end) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        lines?;
+        Ok(Finished { status, sink, at_end })
+    })
+}
+
+/// The expression must not outlive this function: it holds the pipes' write ends open.
+fn start(
+    program: &Path,
+    argv: &[OsString],
+    stdout: PipeWriter,
+    stderr: PipeWriter,
+) -> io::Result<Handle> {
+    duct::cmd(program, argv)
+        .stdin_null()
+        .stdout_file(stdout)
+        .stderr_file(stderr)
+        .before_spawn(|command| {
+            command.process_group(0);
+            Ok(())
+        })
+        .unchecked()
+        .start()
+}
+
+fn consume<T>(
+    pipe: PipeReader,
+    handle: &Handle,
+    sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error>,
+) -> (Result<T, crate::error::Error>, bool) {
+    let mut stream = Stream { pipe, at_end: false };
+    let result = sink(&mut stream);
+    if result.is_ok() {
+        // What follows the end of the archive is padding; buildctl must get rid of it to succeed.
+        if let Err(error) = io::copy(&mut stream, &mut io::sink()) {
+            return (Err(error.into()), true);
+        }
+        return (result, true);
+    }
+    let at_end = stream.at_end;
+    drop(stream);
+    if !at_end {
+        stop(handle);
+    }
+    (result, at_end)
+}
+
+fn stop(handle: &Handle) {
+    let stopped = signal::terminate(handle).and_then(|()| handle.wait_timeout(PATIENCE));
+    if !matches!(stopped, Ok(Some(_)))
+        && let Err(error) = handle.kill()
+    {
+        tracing::debug!("failed to kill buildctl: {error}");
+    }
+}
+
+/// buildctl's stdout; remembers whether its end was seen.
+struct Stream {
+    pipe: PipeReader,
+    at_end: bool,
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.pipe.read(buffer)?;
+        self.at_end |= count == 0 && !buffer.is_empty();
+        Ok(count)
+    }
+}
+
+/// Runs a short command and returns what it said; an error when it takes longer than `bound`.
+pub(super) fn capture(program: &Path, argv: &[OsString], bound: Duration) -> io::Result<Output> {
+    let handle = duct::cmd(program, argv)
+        .stdin_null()
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked()
+        .start()?;
+    if handle.wait_timeout(bound)?.is_none() {
+        handle.kill()?;
+        let text = format!("`{}` gave no answer in {bound:?}", program.display());
+        return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+    }
+    handle.into_output()
+}
