@@ -154,11 +154,11 @@ impl From<crate::buildkit::Error> for Error {
             crate::buildkit::Error::Cancelled => Kind::Cancelled,
             _ => Kind::Buildkit,
         };
-        let hints = error.hints();
+        let (hints, report) = (error.hints(), error.report());
         match error {
             // What the output's reader found is what the user is to see.
             crate::buildkit::Error::Sink(error) => error,
-            error => Self { hints, ..Self::new(kind, chain(&error)) },
+            error => Self { hints, report, ..Self::new(kind, chain(&error)) },
         }
     }
 }

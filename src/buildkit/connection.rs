@@ -65,6 +65,7 @@ impl Connection {
                     Err(reason) => Err(Error::Unreachable {
                         message: format!("BuildKit does not answer at `{addr}`: {reason}"),
                         tried: vec![format!("{origin}: `{addr}`")],
+                        log: Vec::new(),
                     }),
                 };
             }
@@ -96,9 +97,9 @@ impl Connection {
             Ok(user) => {
                 Ok(Self { addr: daemon.addr(), tls: Vec::new(), buildctl, user: Some(user) })
             }
-            Err(Error::Unreachable { message, tried: more }) => {
+            Err(Error::Unreachable { message, tried: more, log }) => {
                 tried.extend(more);
-                Err(Error::Unreachable { message, tried })
+                Err(Error::Unreachable { message, tried, log })
             }
             Err(error) => Err(error),
         }

@@ -15,6 +15,8 @@ pub enum Error {
         message: String,
         /// What was tried, a line each.
         tried: Vec<String>,
+        /// The end of the log of a private daemon that did not start.
+        log: Vec<String>,
     },
     /// The daemon went away, or refused the spec.
     #[error("{0}")]
@@ -47,6 +49,14 @@ impl Error {
             }
             Error::Unsupported { hint, .. } => vec![hint.clone()],
             _ => Vec::new(),
+        }
+    }
+
+    /// Text to show as it is, before the message.
+    pub fn report(&self) -> Option<String> {
+        match self {
+            Error::Unreachable { log, .. } if !log.is_empty() => Some(log.join("\n")),
+            _ => None,
         }
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn find(name: &str) -> Result<PathBuf, Error> {
         Error::Unreachable {
             message: format!("`{name}` was not found: run `scripts/setup`, or install BuildKit"),
             tried,
+            log: Vec::new(),
         }
     })
 }

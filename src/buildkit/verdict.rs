@@ -98,6 +98,7 @@ fn lost(heard: bool, text: &str, addr: &str) -> Error {
     Error::Unreachable {
         message: format!("BuildKit at `{addr}` can't be reached: {text}"),
         tried: vec![format!("`{addr}`")],
+        log: Vec::new(),
     }
 }
 

@@ -3,8 +3,12 @@
 //! Around the stages. Data goes to stdout through [`Ui::data`]; everything else goes to stderr.
 //! Stages report through [`Reporter`], never by printing.
 
+mod failure;
+mod live;
+mod plain;
 mod printer;
 mod progress;
 
+pub use failure::{failure_hint, failure_report};
 pub use printer::{Color, Ui, Verbosity};
 pub use progress::{Reporter, Silent, StepOutcome, StepReport};

@@ -4,6 +4,9 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use super::live::Live;
+use super::plain::{Plain, Style};
+use super::progress::{Reporter, Silent};
 use crate::error::Error;
 
 /// How much is said.
@@ -39,6 +42,7 @@ impl Ui {
     pub fn new(verbosity: Verbosity) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let plain = plain || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let color = if terminal && !plain { Color::Always } else { Color::Never };
         Self { verbosity, color, terminal }
     }
@@ -56,6 +60,20 @@ impl Ui {
     /// Whether escape sequences are written.
     pub fn color(&self) -> Color {
         self.color
+    }
+
+    /// Shows progress: redrawn on a terminal, as lines elsewhere, not at all when quiet. While it
+    /// lives nothing else should print; dropped, it leaves the terminal clean.
+    pub fn reporter(&self) -> Box<dyn Reporter> {
+        let style = Style { verbosity: self.verbosity, color: self.color };
+        if self.verbosity < Verbosity::Normal {
+            return Box::new(Silent);
+        }
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if self.terminal && !dumb {
+            return Box::new(Live::new(indicatif::ProgressDrawTarget::stderr(), style));
+        }
+        Box::new(Plain::new(std::io::stderr(), style))
     }
 
     /// Writes data to stdout, as it is. A closed pipe is not an error.

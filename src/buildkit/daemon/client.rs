@@ -154,6 +154,7 @@ impl PrivateDaemon {
     fn start(&self) -> Result<(), Error> {
         let program = self.program()?;
         let log = self.paths.open_log()?;
+        let log_start = log.metadata()?.len();
         let mut child = Command::new(&program)
             .args(["daemon", "supervise", "--daemon-linger"])
             .arg(format!("{}ms", self.linger.as_millis()))
@@ -164,7 +165,9 @@ impl PrivateDaemon {
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
-            .map_err(|error| self.failed(&format!("`{}`: {error}", program.display())))?;
+            .map_err(|error| {
+                self.failed(&format!("`{}`: {error}", program.display()), log_start)
+            })?;
         let mut answer = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout.take(LOG_END)).read_line(&mut answer)?;
@@ -173,7 +176,7 @@ impl PrivateDaemon {
             super::supervisor::READY => Ok(()),
             reason => {
                 child.wait()?;
-                Err(self.failed(reason))
+                Err(self.failed(reason, log_start))
             }
         }
     }
@@ -188,13 +191,12 @@ impl PrivateDaemon {
         }
     }
 
-    fn failed(&self, reason: &str) -> Error {
-        let log = log_end(&self.paths.log()).unwrap_or_default();
-        let mut tried = vec![format!("private daemon in `{}`", self.paths.dir().display())];
-        tried.extend(log.into_iter().map(|line| format!("its log: {line}")));
+    /// The error of a daemon that did not start, with what it logged since.
+    fn failed(&self, reason: &str, log_start: u64) -> Error {
         Error::Unreachable {
             message: format!("the private BuildKit daemon could not be started: {reason}"),
-            tried,
+            tried: vec![format!("private daemon in `{}`", self.paths.dir().display())],
+            log: log_end(&self.paths.log(), log_start).unwrap_or_default(),
         }
     }
 }
@@ -207,10 +209,10 @@ fn touch(path: &Path) {
     }
 }
 
-fn log_end(path: &Path) -> io::Result<Vec<String>> {
+fn log_end(path: &Path, start: u64) -> io::Result<Vec<String>> {
     let mut file = fs::File::open(path)?;
     let length = file.metadata()?.len();
-    file.seek(io::SeekFrom::Start(length.saturating_sub(LOG_END)))?;
+    file.seek(io::SeekFrom::Start(start.max(length.saturating_sub(LOG_END))))?;
     let mut end = Vec::new();
     file.read_to_end(&mut end)?;
     let text = String::from_utf8_lossy(&end);

@@ -70,7 +70,8 @@ pub fn supervise(options: &DaemonOptions) -> Result<(), Error> {
         Err(error) => {
             // In one line: the reader takes no more.
             say(&error.to_string().replace('\n', " "));
-            Err(error)
+            // Whoever waits for that line also shows the log: no need to say it there again.
+            Ok(())
         }
     }
 }
