@@ -153,8 +153,11 @@ impl FromStr for Atom {
             (Some(_), Some(_)) => return Err(invalid("two tags")),
             (tag, None) | (None, tag) => tag,
         };
-        if tag.is_some_and(|tag| tag.is_empty() || tag.contains('@')) {
+        if tag.is_some_and(|tag| tag.is_empty() || tag.contains('@') || tag.contains(is_op)) {
             return Err(invalid("no tag after `@`"));
+        }
+        if version.contains(['<', '=', '>']) {
+            return Err(invalid("an operator within the version"));
         }
         Ok(Self { name: name.to_owned(), constraint, conflict, tag: tag.map(str::to_owned) })
     }
@@ -225,6 +228,8 @@ mod tests {
             "foo>>1",
             "foo><Q1abc",
             "foo =1",
+            "foo=1@<",
+            "foo=1=2",
             "foo\n",
         ] {
             assert!(text.parse::<Atom>().is_err(), "{text:?}");
