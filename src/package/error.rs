@@ -17,4 +17,7 @@ pub enum Error {
         /// What is wrong, with the path.
         problem: String,
     },
+    /// The output stream is not one that our spec makes.
+    #[error("the build's output stream {0}")]
+    Stream(String),
 }

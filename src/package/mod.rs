@@ -2,18 +2,28 @@
 //!
 //! Streams: a package's files are never a tree on disk, and memory does not grow with the package.
 
+mod assemble;
+mod capabilities;
 mod content;
+mod dependencies;
 mod error;
+mod owners;
+mod publish;
+mod receive;
+mod sbom;
 mod sca;
+mod segment;
+#[cfg(test)]
+mod testing;
 mod tree;
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use crate::apk::key::Signer;
-use crate::plan::Plan;
 
+pub use assemble::{assemble, assemble_with_recipe};
 pub use error::Error;
+pub use sca::{SCANNERS, Scanner};
 
 /// What the command line says about emission.
 #[derive(Debug)]
@@ -49,15 +59,4 @@ pub struct Built {
     pub version: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// Reads the tar stream (one top-level directory per package, named after it) and writes all
-/// packages, then the index. Packages take their names only when all of them are complete.
-pub fn assemble(
-    plan: &Plan,
-    stream: &mut dyn Read,
-    options: &Options<'_>,
-) -> Result<Vec<Built>, Error> {
-    let _ = (plan, stream, options);
-    todo!()
 }

@@ -1,0 +1,141 @@
+//! Packages take their names: all of them, or none.
+//!
+//! Part of stage 5. Everything is written below a hidden directory beside the packages; publishing
+//! is renaming. Knows files, not their content.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::Error;
+
+/// A hidden directory in which packages are made. Dropped, it leaves nothing.
+pub struct Staging {
+    directory: tempfile::TempDir,
+    target: PathBuf,
+}
+
+/// A package that has taken its name, and what had the name before.
+struct Renamed {
+    target: PathBuf,
+    previous: Option<PathBuf>,
+}
+
+impl Staging {
+    /// Makes the directory below `target`, which is made too when missing.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        fs::create_dir_all(target)?;
+        let directory = tempfile::Builder::new().prefix(".tmp-").tempdir_in(target)?;
+        Ok(Self { directory, target: target.to_owned() })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Renames files of the directory, then runs `then`, which makes them known. If anything fails
+    /// everything is as it was. Other processes that publish to the same place wait meanwhile.
+    pub fn publish(
+        self,
+        names: &[String],
+        then: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let directory = fs::File::open(&self.target)?;
+        // A lock on the directory itself leaves no file behind; the kernel frees it.
+        directory.file().lock()?;
+        let mut renamed = Vec::new();
+        let outcome = self
+            .rename_all(names, &mut renamed)
+            .and_then(|()| directory.sync_all())
+            .map_err(Error::from)
+            .and_then(|()| then());
+        if outcome.is_err() {
+            undo(renamed);
+        }
+        outcome
+    }
+
+    fn rename_all(&self, names: &[String], renamed: &mut Vec<Renamed>) -> io::Result<()> {
+        for name in names {
+            let target = self.target.join(name);
+            let previous = self.path().join(format!("{name}.previous"));
+            let previous = match fs::hard_link(&target, &previous) {
+                Ok(()) => Some(previous),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                // No hard links here: the name is gone for a moment.
+                Err(_) => fs::rename(&target, &previous).map(|()| Some(previous))?,
+            };
+            renamed.push(Renamed { target: target.clone(), previous });
+            fs::rename(self.path().join(name), &target)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives back what had the names. What can't be undone is told: the first failure is the one that
+/// the user gets to see.
+fn undo(renamed: Vec<Renamed>) {
+    for Renamed { target, previous } in renamed.into_iter().rev() {
+        let outcome = match &previous {
+            Some(previous) => fs::rename(previous, &target),
+            None => match fs::remove_file(&target) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                outcome => outcome,
+            },
+        };
+        if let Err(error) = outcome {
+            tracing::warn!("failed to take back `{}`: {error}", target.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(directory: &Path) -> Vec<(String, String)> {
+        let mut found: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, fs::read_to_string(path).unwrap())
+            })
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn staged(directory: &Path, names: &[&str]) -> Staging {
+        let staging = Staging::create(directory).unwrap();
+        for name in names {
+            fs::write(staging.path().join(name), "new").unwrap();
+        }
+        staging
+    }
+
+    #[test]
+    fn all_files_take_their_names() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a"), "old").unwrap();
+        let names = ["a".to_owned(), "b".to_owned()];
+        staged(directory.path(), &["a", "b"]).publish(&names, || Ok(())).unwrap();
+        let expected = ["a", "b"].map(|name| (name.to_owned(), "new".to_owned()));
+        assert_eq!(content(directory.path()), expected);
+    }
+
+    #[test]
+    fn a_failure_at_any_point_takes_everything_back() {
+        let old = [("a".to_owned(), "old".to_owned())];
+        let names = ["a", "b", "c"].map(str::to_owned);
+        for present in [vec!["a"], vec!["a", "b"], vec!["a", "b", "c"]] {
+            let directory = tempfile::tempdir().unwrap();
+            fs::write(directory.path().join("a"), "old").unwrap();
+            let staging = staged(directory.path(), &present);
+            staging.publish(&names, || Err(io::Error::other("no index").into())).unwrap_err();
+            assert_eq!(content(directory.path()), old, "{present:?}");
+        }
+    }
+}

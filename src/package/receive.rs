@@ -1,0 +1,145 @@
+//! The output stream, taken apart: each package's data segment is written while it arrives.
+//!
+//! Part of stage 5. The stream is a tar archive with one directory per package at its top, in
+//! archive order (see `tree::compare_paths`). Whatever is not in order, double, or does not belong
+//! to a package is an error: then it is not the stream that our own spec makes.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+
+use super::content::Spool;
+use super::owners::Owners;
+use super::segment::{Segment, SegmentWriter};
+use super::tree::shown;
+use super::{Error, Options};
+use crate::apk::tar::{Header, Kind, Reader};
+use crate::plan::Plan;
+
+/// Bytes of each of the two blocks that mark the end of a tar archive.
+const MARKER_BLOCK: u64 = 512;
+
+/// Reads the whole stream; returns a segment for each package of the plan, in its order. A package
+/// that the stream does not have is empty. Temporary files lie in `staging`.
+pub fn receive(
+    plan: &Plan,
+    stream: &mut dyn Read,
+    options: &Options<'_>,
+    staging: &Path,
+) -> Result<Vec<Segment>, Error> {
+    let mut receiver = Receiver {
+        plan,
+        options,
+        staging,
+        owners: Owners::of(&plan.environment),
+        spool: Spool::new(staging.to_owned()),
+        open: None,
+        done: plan.packages.iter().map(|_| None).collect(),
+        started: BTreeSet::new(),
+    };
+    let mut reader = Reader::new(&mut *stream);
+    while let Some(header) = reader.next_entry()? {
+        receiver.entry(header, &mut reader.content())?;
+    }
+    // The reader stops after the first of the two blocks of the end marker. A stream that was cut
+    // between two entries looks complete but for this.
+    let rest = std::io::copy(&mut reader.into_inner(), &mut std::io::sink())?;
+    if rest < MARKER_BLOCK {
+        return Err(Error::Stream("ends before its end marker".to_owned()));
+    }
+    receiver.finish()
+}
+
+struct Receiver<'a> {
+    plan: &'a Plan,
+    options: &'a Options<'a>,
+    staging: &'a Path,
+    owners: Owners,
+    spool: Spool,
+    /// The package whose files are arriving.
+    open: Option<(usize, SegmentWriter)>,
+    done: Vec<Option<Segment>>,
+    started: BTreeSet<usize>,
+}
+
+impl Receiver<'_> {
+    fn entry(&mut self, mut header: Header, content: &mut dyn Read) -> Result<(), Error> {
+        let path = std::mem::take(&mut header.path);
+        let (package, path) = match path.iter().position(|byte| *byte == b'/') {
+            Some(at) => (&path[..at], &path[at + 1..]),
+            None => (path.as_slice(), b"".as_slice()),
+        };
+        if package.is_empty() && path.is_empty() {
+            return Ok(());
+        }
+        let writer = self.writer_of(package)?;
+        if path.is_empty() {
+            return match header.kind {
+                Kind::Directory => Ok(()),
+                _ => Err(Error::Stream(format!("`{}` is not a directory", shown(package)))),
+            };
+        }
+        header.path = path.to_vec();
+        writer.entry(header, content)
+    }
+
+    /// The writer of a package, which is started at its first entry.
+    fn writer_of(&mut self, package: &[u8]) -> Result<Entry<'_>, Error> {
+        let index = self.plan.packages.iter().position(|known| known.name.as_bytes() == package);
+        let Some(index) = index else {
+            let text = format!("holds `{}`, which is no package of the recipe", shown(package));
+            return Err(Error::Stream(text));
+        };
+        if self.open.as_ref().is_none_or(|(open, _)| *open != index) {
+            self.close()?;
+            self.start(index)?;
+        }
+        match &mut self.open {
+            Some((_, writer)) => Ok(Entry { writer, spool: &mut self.spool, owners: &self.owners }),
+            None => Err(Error::Stream("has no package".to_owned())),
+        }
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), Error> {
+        if !self.started.insert(index) {
+            let name = &self.plan.packages[index].name;
+            let text = format!("returns to package `{name}`, which had ended");
+            return Err(Error::Stream(text));
+        }
+        let writer = SegmentWriter::create(self.plan, index, self.options, self.staging)?;
+        self.open = Some((index, writer));
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        if let Some((index, writer)) = self.open.take() {
+            self.done[index] = Some(writer.finish()?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<Segment>, Error> {
+        self.close()?;
+        for index in 0..self.plan.packages.len() {
+            if !self.started.contains(&index) {
+                self.start(index)?;
+                self.close()?;
+            }
+        }
+        Ok(self.done.into_iter().flatten().collect())
+    }
+}
+
+/// What takes in one entry.
+struct Entry<'a> {
+    writer: &'a mut SegmentWriter,
+    spool: &'a mut Spool,
+    owners: &'a Owners,
+}
+
+impl Entry<'_> {
+    fn entry(self, mut header: Header, content: &mut dyn Read) -> Result<(), Error> {
+        self.owners.apply(&mut header);
+        self.writer.entry(header, content, self.spool)
+    }
+}
