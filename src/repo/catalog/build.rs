@@ -1,5 +1,9 @@
 //! Makes a catalog from the text of `APKINDEX`, in one pass and without a string per field.
 
+use std::collections::HashSet;
+
+use base64::Engine as _;
+
 use super::{Catalog, MAGIC, hash};
 
 /// The fields that solving and fetching look at. Descriptions, addresses and licences are most of
@@ -7,7 +11,8 @@ use super::{Catalog, MAGIC, hash};
 const KEPT: &[u8] = b"CPVASokDpi";
 
 /// Reads the text. A package without name or version is left out; lines that are not `X:…` are
-/// passed over, and so are packages with text that is not UTF-8.
+/// passed over, and so are packages with text that is not UTF-8. Of packages with one identity
+/// (`C:`) the first counts, as with apk-tools: the others can't be what they are said to be.
 ///
 /// `None` if it is larger than the format can hold (4 GiB).
 pub(in crate::repo) fn build(text: &[u8]) -> Option<Catalog> {
@@ -16,7 +21,9 @@ pub(in crate::repo) fn build(text: &[u8]) -> Option<Catalog> {
     for line in text.split(|byte| *byte == b'\n') {
         match line.strip_suffix(b"\r").unwrap_or(line) {
             [] => builder.end_package()?,
-            line @ [key, b':', value @ ..] if KEPT.contains(key) => builder.field(*key, line, value),
+            line @ [key, b':', value @ ..] if KEPT.contains(key) => {
+                builder.field(*key, line, value)
+            }
             _ => {}
         }
     }
@@ -34,6 +41,19 @@ fn name_length(atom: &[u8]) -> usize {
     atom.iter().position(ends).unwrap_or(atom.len())
 }
 
+/// The bytes of `Q1…`. Text that is no SHA-1, or one that nobody computed, identifies nothing.
+fn identity(checksum: &[u8]) -> Option<[u8; 20]> {
+    // Spare bits of the last character are not always zero.
+    const ENGINE: base64::engine::GeneralPurpose = base64::engine::GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+    );
+    let mut bytes = [0; 21];
+    let size = ENGINE.decode_slice(checksum.strip_prefix(b"Q1")?, &mut bytes).ok()?;
+    let identity: [u8; 20] = bytes[..size].try_into().ok()?;
+    (identity != [0; 20]).then_some(identity)
+}
+
 #[derive(Default)]
 struct Builder {
     text: Vec<u8>,
@@ -43,6 +63,8 @@ struct Builder {
     first_condition: usize,
     has_name: bool,
     has_version: bool,
+    identity: Option<[u8; 20]>,
+    identities: HashSet<[u8; 20]>,
     offsets: Vec<u32>,
     names: Vec<(u64, u32)>,
     conditions: Vec<(u64, u32)>,
@@ -57,6 +79,7 @@ impl Builder {
         let number = self.number();
         let atoms = || value.split(|byte| *byte == b' ').filter(|atom| !atom.is_empty());
         match key {
+            b'C' => self.identity = identity(value),
             b'P' => {
                 self.has_name = !value.is_empty();
                 self.names.push((hash(value), number));
@@ -77,9 +100,11 @@ impl Builder {
     }
 
     fn end_package(&mut self) -> Option<()> {
+        let identity = self.identity.take();
         let whole = self.has_name
             && self.has_version
-            && std::str::from_utf8(&self.text[self.start..]).is_ok();
+            && std::str::from_utf8(&self.text[self.start..]).is_ok()
+            && identity.is_none_or(|identity| self.identities.insert(identity));
         if whole {
             self.offsets.push(u32::try_from(self.start).ok()?);
             self.start = self.text.len();
@@ -100,8 +125,7 @@ impl Builder {
             table.sort_unstable();
             table.dedup();
         }
-        let counts =
-            [self.offsets.len(), self.names.len(), self.conditions.len(), self.text.len()];
+        let counts = [self.offsets.len(), self.names.len(), self.conditions.len(), self.text.len()];
         self.offsets.push(u32::try_from(self.text.len()).ok()?);
         let size = super::HEADER
             + self.offsets.len() * 4
@@ -155,10 +179,10 @@ mod tests {
         assert_eq!((package.name.as_str(), package.version.as_str()), ("foo", "1.2-r0"));
         assert_eq!((package.checksum.as_str(), package.size), ("Q1aaa=", 10));
         assert_eq!((package.origin.as_str(), package.priority), ("origin", 7));
-        assert_eq!(package.depends.iter().map(ToString::to_string).collect::<Vec<_>>(), [
-            "bar",
-            "so:libc.so.6>=2"
-        ]);
+        assert_eq!(
+            package.depends.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["bar", "so:libc.so.6>=2"]
+        );
         assert_eq!(catalog().package(9).name, "");
     }
 
@@ -166,6 +190,19 @@ mod tests {
     fn all_names_are_listed() {
         let catalog = catalog();
         assert_eq!(catalog.all_names().collect::<Vec<_>>(), ["foo", "cmd:foo", "virtual", "bar"]);
+    }
+
+    #[test]
+    fn of_one_identity_there_is_one_package() {
+        let checksum = |last: char| format!("Q1{}{last}=", "b".repeat(26));
+        let text = format!(
+            "C:{}\nP:a\nV:1\n\nC:{}\nP:b\nV:1\n\nC:{}\nP:c\nV:1\n\nC:Q1no\nP:d\nV:1\n\nC:Q1no\nP:e\nV:1\n",
+            checksum('E'),
+            checksum('F'),
+            checksum('I')
+        );
+        let catalog = build(text.as_bytes()).unwrap();
+        assert_eq!(catalog.all_names().collect::<Vec<_>>(), ["a", "c", "d", "e"]);
     }
 
     #[test]

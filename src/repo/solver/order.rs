@@ -20,7 +20,8 @@ pub(super) fn order(pool: &Pool<'_>, request: &[Atom], chosen: &[Id]) -> Vec<Id>
         .collect();
     let triggered: BTreeSet<Id> =
         chosen.iter().copied().filter(|id| !pool.get(*id).package.install_if.is_empty()).collect();
-    let mut walk = Walk { pool, installation: &installation, seen: HashSet::new(), done: Vec::new() };
+    let mut walk =
+        Walk { pool, installation: &installation, seen: HashSet::new(), done: Vec::new() };
     for root in roots {
         walk.visit(root);
         while let Some(id) = walk.next_triggered(&triggered) {
@@ -66,14 +67,14 @@ impl Walk<'_> {
     fn needs(&self, id: Id) -> std::vec::IntoIter<Id> {
         let member = self.pool.get(id);
         let atoms = member.package.depends.iter().filter(|atom| !atom.conflict);
-        let needs: Vec<Id> =
-            atoms.filter_map(|atom| self.installation.satisfier(atom)).collect();
+        let needs: Vec<Id> = atoms.filter_map(|atom| self.installation.satisfier(atom)).collect();
         needs.into_iter()
     }
 
     fn next_triggered(&self, triggered: &BTreeSet<Id>) -> Option<Id> {
         let there = |atom: &Atom| {
-            atom.conflict || self.installation.satisfier(atom).is_some_and(|id| self.seen.contains(&id))
+            atom.conflict
+                || self.installation.satisfier(atom).is_some_and(|id| self.seen.contains(&id))
         };
         triggered.iter().copied().find(|id| {
             !self.seen.contains(id) && self.pool.get(*id).package.install_if.iter().all(there)

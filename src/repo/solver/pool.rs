@@ -104,7 +104,8 @@ impl<'a> Pool<'a> {
         }
         let Repository { tag, catalog } = &self.repositories[repository];
         let package = catalog.package(entry);
-        let fits = matches!(package.arch.as_str(), "" | "noarch") || package.arch == self.arch.apk();
+        let fits =
+            matches!(package.arch.as_str(), "" | "noarch") || package.arch == self.arch.apk();
         let unusable = match &package.broken {
             Some(reason) => Some(reason.clone()),
             None if !fits => Some(format!("it is built for `{}`", package.arch)),

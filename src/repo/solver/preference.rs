@@ -44,9 +44,8 @@ impl Preference<'_> {
             _ => Ordering::Equal,
         };
         let (left_package, right_package) = (&left.package, &right.package);
-        let by_package = || {
-            crate::apk::version::compare(&left_package.version, &right_package.version)
-        };
+        let by_package =
+            || crate::apk::version::compare(&left_package.version, &right_package.version);
         let by_package_of_one_name = || {
             if left_package.name == right_package.name { by_package() } else { Ordering::Equal }
         };

@@ -153,8 +153,7 @@ impl<'a> Attempt<'a> {
         while let Some((index, candidates)) = self.fewest(&mut open)? {
             let demand = open.remove(index);
             let tag = demand.atom.tag.as_deref();
-            let preference =
-                Preference { name: &demand.atom.name, tag, origins: &HashMap::new() };
+            let preference = Preference { name: &demand.atom.name, tag, origins: &HashMap::new() };
             if let Some(best) = preference.best(self.pool, &candidates) {
                 self.choose(best.id, &demand);
             }
@@ -409,9 +408,9 @@ impl<'a> Attempt<'a> {
         let mut sorted = Vec::new();
         while !rejected.is_empty() {
             let all: Vec<Provider> = rejected.iter().map(|(it, _)| it.clone()).collect();
-            let best = preference.best(self.pool, &all).map_or(0, |best| {
-                all.iter().position(|it| it.id == best.id).unwrap_or_default()
-            });
+            let best = preference
+                .best(self.pool, &all)
+                .map_or(0, |best| all.iter().position(|it| it.id == best.id).unwrap_or_default());
             let (provider, exclusion) = rejected.remove(best);
             sorted.push((provider.id, exclusion));
         }
