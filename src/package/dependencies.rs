@@ -112,14 +112,64 @@ mod tests {
 
     #[test]
     fn own_and_vendored_names_are_not_needed() {
-        assert_snapshot!(text(PackageOptions::default()), @"");
+        assert_snapshot!(text(PackageOptions::default()), @r"
+        depend cmd:bash
+        depend own>=1
+        depend so-ver:libc.so.6>=1.2-r3
+        depend so:libc.so.6
+        depend so:libvendored.so.1
+        depend zlib
+        provides cmd:declared=1
+        provides cmd:tool=1.2-r3
+        provides own=2
+        provides so-ver:libb.so.1=1.2-r3
+        provides so:libb.so.1=1
+        vendored so:libplugin.so.1=1
+        vendored so:libvendored.so.1=1
+        ");
     }
 
     #[test]
     fn options_take_generated_entries_away() {
         let none = PackageOptions::default();
-        assert_snapshot!(text(PackageOptions { no_commands: true, ..none }), @"");
-        assert_snapshot!(text(PackageOptions { no_depends: true, ..none }), @"");
-        assert_snapshot!(text(PackageOptions { no_provides: true, ..none }), @"");
+        assert_snapshot!(text(PackageOptions { no_commands: true, ..none }), @r"
+        depend own>=1
+        depend so-ver:libc.so.6>=1.2-r3
+        depend so:libc.so.6
+        depend so:libvendored.so.1
+        depend zlib
+        provides cmd:declared=1
+        provides own=2
+        provides so-ver:libb.so.1=1.2-r3
+        provides so:libb.so.1=1
+        vendored so:libplugin.so.1=1
+        vendored so:libvendored.so.1=1
+        ");
+        assert_snapshot!(text(PackageOptions { no_depends: true, ..none }), @r"
+        depend own>=1
+        depend so:libvendored.so.1
+        depend zlib
+        provides cmd:declared=1
+        provides cmd:tool=1.2-r3
+        provides own=2
+        provides so-ver:libb.so.1=1.2-r3
+        provides so:libb.so.1=1
+        vendored so:libplugin.so.1=1
+        vendored so:libvendored.so.1=1
+        ");
+        assert_snapshot!(text(PackageOptions { no_provides: true, ..none }), @r"
+        depend cmd:bash
+        depend cmd:tool
+        depend own>=1
+        depend so-ver:libb.so.1>=1.2-r3
+        depend so-ver:libc.so.6>=1.2-r3
+        depend so:libc.so.6
+        depend so:libvendored.so.1
+        depend zlib
+        provides cmd:declared=1
+        provides own=2
+        vendored so:libplugin.so.1=1
+        vendored so:libvendored.so.1=1
+        ");
     }
 }

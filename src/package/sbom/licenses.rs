@@ -79,11 +79,11 @@ mod tests {
 
     #[test]
     fn unknown_licenses_are_explained_once() {
-        let licenses = ["Zed", "MIT", "Alpha", "Zed"].map(str::to_owned);
+        let licenses = ["Zeta", "MIT", "Alpha", "Zeta"].map(str::to_owned);
         let infos = extracted(&licenses);
         assert_eq!(
             infos.iter().map(|info| info.license_id.as_str()).collect::<Vec<_>>(),
-            ["LicenseRef-Alpha", "LicenseRef-Zed"]
+            ["LicenseRef-Alpha", "LicenseRef-Zeta"]
         );
         assert_eq!(infos[0].extracted_text, "Non-SPDX License: Alpha");
     }
