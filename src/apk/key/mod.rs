@@ -10,7 +10,8 @@ mod ring;
 mod tests;
 
 use std::fmt;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -20,6 +21,7 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 pub use ring::KeyRing;
 
 use super::Error;
+use crate::fsutil::AtomicFile;
 
 /// Bits below which a key is not safe.
 const MIN_BITS: usize = 2048;
@@ -45,6 +47,15 @@ impl Algorithm {
         }
         name.strip_prefix(".SIGN.RSA.").map(|key| (Algorithm::RsaSha1, key))
     }
+}
+
+/// What happens to key files that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// They stay, and writing fails.
+    Keep,
+    /// They are replaced.
+    Replace,
 }
 
 /// A private key and the name under which others know its public half (`melange.rsa.pub`).
@@ -149,6 +160,31 @@ impl Signer {
         let public = AsDer::<PublicKeyX509Der<'_>>::as_der(self.pair.public_key())
             .map_err(|_| Error::Invalid("the public key could not be written".to_owned()))?;
         Ok(der::pem("PUBLIC KEY", public.as_ref()))
+    }
+
+    /// Writes the private key to `path`, readable by its owner alone, and the public key beside it
+    /// as `PATH.pub`, whose path is returned.
+    ///
+    /// # Errors
+    /// `Invalid` if one of the files exists and shall stay.
+    pub fn write_files(&self, path: &Path, existing: Existing) -> Result<PathBuf, Error> {
+        let mut public = path.as_os_str().to_owned();
+        public.push(".pub");
+        let public = PathBuf::from(public);
+        for path in [path, &public] {
+            // A dangling link is in the way too.
+            if existing == Existing::Keep && fs_err::symlink_metadata(path).is_ok() {
+                return Err(Error::Invalid(format!("`{}` exists already", path.display())));
+            }
+        }
+        for (path, mode, pem) in
+            [(path, 0o600, self.private_pem()?), (&public, 0o644, self.public_pem()?)]
+        {
+            let mut file = AtomicFile::create_with_mode(path, mode)?;
+            file.write_all(pem.as_bytes())?;
+            file.commit()?;
+        }
+        Ok(public)
     }
 
     /// RSA PKCS#1 v1.5 over SHA-256.

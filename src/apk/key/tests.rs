@@ -28,6 +28,25 @@ fn a_key_survives_its_file() {
 }
 
 #[test]
+fn key_files_are_private_and_stay() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.rsa");
+    let public = KEY.write_files(&path, Existing::Keep).unwrap();
+    let mode = |path: &Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&public)), (0o600, 0o644));
+    assert_eq!(fs_err::read_to_string(&public).unwrap(), KEY.public_pem().unwrap());
+    fs_err::write(&path, "mine").unwrap();
+    let error = KEY.write_files(&path, Existing::Keep).unwrap_err().to_string();
+    assert!(error.ends_with("mine.rsa` exists already"), "{error}");
+    assert_eq!(fs_err::read(&path).unwrap(), b"mine");
+    fs_err::remove_file(&path).unwrap();
+    assert!(KEY.write_files(&path, Existing::Keep).is_err(), "the public key is in the way");
+    KEY.write_files(&path, Existing::Replace).unwrap();
+    assert_eq!(Signer::from_file(&path).unwrap().name(), "mine.rsa.pub");
+}
+
+#[test]
 fn pkcs8_is_read() {
     let document = AsDer::<Pkcs8V1Der<'_>>::as_der(&KEY.pair).unwrap();
     let pem = der::pem("PRIVATE KEY", document.as_ref());
