@@ -1,6 +1,7 @@
 //! The caches that users know, as configuration: cache mounts and the registry cache.
 //!
-//! Around the stages: `BuildConfig` holds them, `dockerfile` and `buildkit` use them.
+//! Around the stages: `BuildConfig` holds them, `dockerfile` and `buildkit` use them. Which step
+//! gets which mount is decided in `dockerfile`, not here.
 
 /// How a cache mount is shared between steps that run at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,16 @@ pub enum Sharing {
     Shared,
     /// One after another.
     Locked,
+}
+
+impl Sharing {
+    /// BuildKit's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sharing::Shared => "shared",
+            Sharing::Locked => "locked",
+        }
+    }
 }
 
 /// The group of tools that a cache mount serves; decides which steps get it.
@@ -31,6 +42,21 @@ pub enum Group {
     Custom,
 }
 
+impl Group {
+    /// The word for it on the command line and in a spec's comments.
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Go => "go",
+            Group::Python => "python",
+            Group::Rust => "rust",
+            Group::Node => "node",
+            Group::Ccache => "ccache",
+            Group::Apk => "apk",
+            Group::Custom => "custom",
+        }
+    }
+}
+
 /// A directory that outlives the build on its daemon, owned by the build user, mode 0755.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheMount {
@@ -42,4 +68,122 @@ pub struct CacheMount {
     pub sharing: Sharing,
     /// Whom it serves.
     pub group: Group,
+}
+
+impl CacheMount {
+    /// A mount that every step gets: `--cache-mount id=…,target=…`.
+    pub fn custom(id: impl Into<String>, target: impl Into<String>, sharing: Sharing) -> Self {
+        Self { id: id.into(), target: target.into(), sharing, group: Group::Custom }
+    }
+}
+
+/// The mounts that are on by default. Ids and targets are fixed for ever: a mount whose id changes
+/// is a new and empty one.
+const BUILT_IN: [(&str, &str, Group); 8] = [
+    ("melange-go-mod-cache", "/home/build/go/pkg/mod", Group::Go),
+    ("melange-go-build-cache", "/home/build/.cache/go-build", Group::Go),
+    ("melange-pip-cache", "/home/build/.cache/pip", Group::Python),
+    ("melange-npm-cache", "/home/build/.npm", Group::Node),
+    ("melange-cargo-registry-cache", "/home/build/.cargo/registry", Group::Rust),
+    ("melange-cargo-build-cache", "/home/build/.cargo/git", Group::Rust),
+    ("melange-ccache-cache", "/home/build/.ccache", Group::Ccache),
+    ("melange-apk-cache", "/var/cache/apk", Group::Apk),
+];
+
+fn built_in(wanted: impl Fn(Group) -> bool) -> Vec<CacheMount> {
+    BUILT_IN
+        .into_iter()
+        .filter(|&(_, _, group)| wanted(group))
+        .map(|(id, target, group)| CacheMount {
+            id: id.to_owned(),
+            target: target.to_owned(),
+            sharing: Sharing::Shared,
+            group,
+        })
+        .collect()
+}
+
+/// All eight cache mounts.
+///
+/// ```
+/// let mounts = melange2::cache::default_cache_mounts();
+/// assert_eq!(mounts.len(), 8);
+/// assert!(mounts.iter().all(|mount| mount.id.starts_with("melange-")));
+/// ```
+pub fn default_cache_mounts() -> Vec<CacheMount> {
+    built_in(|_| true)
+}
+
+/// Go's module cache and build cache.
+///
+/// ```
+/// let [modules, builds] = melange2::cache::go_cache_mounts().try_into().unwrap();
+/// assert_eq!(modules.target, "/home/build/go/pkg/mod");
+/// assert_eq!(builds.target, "/home/build/.cache/go-build");
+/// ```
+pub fn go_cache_mounts() -> Vec<CacheMount> {
+    built_in(|group| group == Group::Go)
+}
+
+/// pip's cache.
+///
+/// ```
+/// assert_eq!(melange2::cache::python_cache_mounts()[0].target, "/home/build/.cache/pip");
+/// ```
+pub fn python_cache_mounts() -> Vec<CacheMount> {
+    built_in(|group| group == Group::Python)
+}
+
+/// Cargo's registry and git checkouts.
+///
+/// ```
+/// let [registry, git] = melange2::cache::rust_cache_mounts().try_into().unwrap();
+/// assert_eq!(registry.target, "/home/build/.cargo/registry");
+/// assert_eq!(git.target, "/home/build/.cargo/git");
+/// ```
+pub fn rust_cache_mounts() -> Vec<CacheMount> {
+    built_in(|group| group == Group::Rust)
+}
+
+/// npm's cache.
+///
+/// ```
+/// assert_eq!(melange2::cache::node_cache_mounts()[0].target, "/home/build/.npm");
+/// ```
+pub fn node_cache_mounts() -> Vec<CacheMount> {
+    built_in(|group| group == Group::Node)
+}
+
+/// ccache's cache.
+///
+/// ```
+/// assert_eq!(melange2::cache::ccache_cache_mounts()[0].target, "/home/build/.ccache");
+/// ```
+pub fn ccache_cache_mounts() -> Vec<CacheMount> {
+    built_in(|group| group == Group::Ccache)
+}
+
+/// apk's cache, for steps that call apk.
+///
+/// ```
+/// assert_eq!(melange2::cache::apk_cache_mounts()[0].target, "/var/cache/apk");
+/// ```
+pub fn apk_cache_mounts() -> Vec<CacheMount> {
+    built_in(|group| group == Group::Apk)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_groups_add_up_to_all() {
+        let mut parts = go_cache_mounts();
+        parts.extend(python_cache_mounts());
+        parts.extend(node_cache_mounts());
+        parts.extend(rust_cache_mounts());
+        parts.extend(ccache_cache_mounts());
+        parts.extend(apk_cache_mounts());
+        assert_eq!(parts, default_cache_mounts());
+    }
 }

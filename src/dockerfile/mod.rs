@@ -1,123 +1,25 @@
 //! Stage 3: a plan as a Dockerfile that a person can read, diff, and build by hand.
 //!
-//! Pure: reads a plan, returns text and what must be given to `buildctl` with it.
+//! Pure: reads a plan, returns text and what must be given to `buildctl` with it. The structure
+//! of the text stands in `templates/`, every value in it goes through `quote.rs`.
+//!
+//! The shape: `FROM env AS workspace`, then one stage per step (`FROM step-01 AS step-02`, so that
+//! a progress event names its step), then `FROM scratch AS out` with one `COPY` per package.
 
-use std::path::PathBuf;
+mod cache_mounts;
+mod capabilities;
+mod error;
+mod quote;
+mod render;
+mod spec;
+mod step;
+mod template;
+mod user;
+mod variables;
+mod workspace;
+mod workspace_data;
 
-use crate::cache::CacheMount;
-use crate::digest::Sha256;
-use crate::plan::Plan;
-
-/// The Dockerfile and what belongs to it.
-#[derive(Clone, Debug)]
-pub struct Spec {
-    /// The text of the Dockerfile.
-    pub text: String,
-    /// Named build contexts.
-    pub contexts: Vec<Context>,
-    /// Stages that run a step, in order: stage name and index into `Plan::steps`.
-    pub stages: Vec<(String, usize)>,
-    /// The stage whose content is exported.
-    pub target: String,
-    /// Secrets, by id (`--secret id=…`): those that the spec names and the command line gives.
-    pub secrets: Vec<Secret>,
-    /// Entitlements that the daemon must grant (`security.insecure`).
-    pub entitlements: Vec<String>,
-    /// The platform, as `linux/amd64`.
-    pub platform: String,
-    /// Files too large for the Dockerfile: name below the `scripts` context, and content.
-    pub files: Vec<(String, Vec<u8>)>,
-    /// Remarks for the user ("step 3 runs with all capabilities dropped but …").
-    pub notes: Vec<String>,
-}
-
-/// A named build context.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Context {
-    /// `--oci-layout NAME=DIR --opt context:NAME=oci-layout://NAME@sha256:…`
-    OciLayout {
-        /// The name.
-        name: String,
-        /// The layout's directory.
-        dir: PathBuf,
-        /// The manifest's digest.
-        digest: Sha256,
-    },
-    /// `--local NAME=DIR --opt context:NAME=local:NAME`
-    Local {
-        /// The name.
-        name: String,
-        /// The directory.
-        dir: PathBuf,
-    },
-}
-
-/// A secret that is given to the build.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secret {
-    /// Its id.
-    pub id: String,
-    /// The rest of buildctl's `--secret` value: `src=FILE` or `env=NAME`.
-    pub source: String,
-}
-
-/// What the command line says about the spec.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Cache mounts, `None` per step by the rule in `cache_mounts.rs`.
-    pub cache_mounts: Vec<CacheMount>,
-    /// Which of them a step gets.
-    pub cache_choice: CacheChoice,
-    /// `--run-as`: overrides the recipe's.
-    pub run_as: Option<String>,
-    /// The recipe's own files, copied to `/home/build` first.
-    pub source_dir: Option<PathBuf>,
-    /// A bundle of certificates that steps shall trust (secret `ca`).
-    pub ca_file: Option<PathBuf>,
-    /// `--secret`
-    pub secrets: Vec<Secret>,
-    /// `--ssh`, as buildctl takes it.
-    pub ssh: Vec<String>,
-    /// `SOURCE_DATE_EPOCH`
-    pub source_date_epoch: i64,
-    /// The namespace that goes into the ELF package metadata (`os`).
-    pub namespace: String,
-    /// `set -x` in every step.
-    pub debug: bool,
-}
-
-/// Which cache mounts a step gets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CacheChoice {
-    /// By the rule in `cache_mounts.rs`.
-    #[default]
-    Auto,
-    /// All that are configured.
-    All,
-    /// None.
-    None,
-}
-
-/// The programs that the environment has (absolute paths), and where it is.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// The OCI layout.
-    pub dir: PathBuf,
-    /// Its manifest's digest.
-    pub digest: Sha256,
-    /// As in `image::Layout::programs`.
-    pub programs: Vec<String>,
-}
-
-/// A plan that can't be rendered.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Something in the plan that no Dockerfile can express.
-    #[error("{0}")]
-    Invalid(String),
-}
-
-/// Renders.
-pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Result<Spec, Error> {
-    todo!("{plan:?} {environment:?} {options:?}")
-}
+pub use capabilities::required_packages;
+pub use error::Error;
+pub use render::render;
+pub use spec::{CacheChoice, Context, Environment, Options, Secret, Spec};

@@ -1,0 +1,242 @@
+//! Which cache mounts a step gets, and what comes with them.
+//!
+//! Part of stage 3. The mounts themselves are configuration (`cache.rs`).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use indexmap::IndexMap;
+
+use crate::cache::{CacheMount, Group};
+use crate::plan::Step;
+
+use super::workspace_data::{self, WORKSPACE};
+use super::{CacheChoice, Environment, Options};
+
+/// What the rule says about one step.
+#[derive(Clone, Debug)]
+pub(super) struct Decision<'a> {
+    /// The mounts, in the order in which they are configured.
+    pub(super) mounts: Vec<&'a CacheMount>,
+    reason: Reason,
+}
+
+#[derive(Clone, Debug)]
+enum Reason {
+    Off,
+    All,
+    NothingConfigured,
+    Moves(String),
+    Root(String),
+    Blank,
+    Programs(Vec<(Group, String)>),
+}
+
+impl fmt::Display for Decision<'_> {
+    /// A line for the spec's comments.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            Reason::Off => write!(f, "none (turned off)"),
+            Reason::All => write!(f, "all that are configured"),
+            Reason::NothingConfigured => write!(f, "none (none is configured)"),
+            Reason::Moves(uses) => write!(f, "none (`{uses}` only brings or moves files)"),
+            Reason::Root(command) => {
+                write!(f, "none (`{command}` takes the workspace's root as data)")
+            }
+            Reason::Blank => write!(f, "none (nothing runs)"),
+            Reason::Programs(programs) if programs.is_empty() => {
+                write!(f, "none (no program in the environment that uses one)")
+            }
+            Reason::Programs(programs) => {
+                for (index, (group, program)) in programs.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    match group {
+                        Group::Custom => write!(f, "{comma}custom")?,
+                        _ => write!(f, "{comma}{} ({program})", group.name())?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The rule `auto`, whole. A step gets the mounts of a group if all of these hold:
+///
+/// 1. the environment has a program of the group ([`programs`]); a custom mount needs none;
+/// 2. the step runs something, and is not one that only fetches, checks out, patches, strips or
+///    splits (`fetch`, `git-checkout`, `git-am`, `patch`, `strip`, `split/*`);
+/// 3. its script does not take the workspace's root as data (`git clean`, `cp -r .`, `tar .`,
+///    `find .`: `workspace_data.rs`), because mounts lie inside the workspace;
+/// 4. for apk, whose cache serves nobody else: the script calls `apk`.
+pub(super) fn decide<'a>(
+    step: &Step,
+    environment: &Environment,
+    configured: &'a [CacheMount],
+    choice: CacheChoice,
+) -> Decision<'a> {
+    let none = |reason| Decision { mounts: Vec::new(), reason };
+    match choice {
+        CacheChoice::None => return none(Reason::Off),
+        CacheChoice::All => {
+            return Decision { mounts: configured.iter().collect(), reason: Reason::All };
+        }
+        CacheChoice::Auto if configured.is_empty() => return none(Reason::NothingConfigured),
+        CacheChoice::Auto => {}
+    }
+    if step.script.trim().is_empty() {
+        return none(Reason::Blank);
+    }
+    if let Some(uses) = step.uses.as_deref().filter(|uses| only_moves_files(uses)) {
+        return none(Reason::Moves(uses.to_owned()));
+    }
+    if let Some(command) = workspace_data::find(&step.script, &step.working_directory) {
+        return none(Reason::Root(command));
+    }
+    let mut mounts = Vec::new();
+    let mut programs: IndexMap<Group, String> = IndexMap::new();
+    for mount in configured {
+        if mount.group == Group::Apk && !calls_apk(&step.script) {
+            continue;
+        }
+        if let Some(program) = installed(mount.group, environment) {
+            mounts.push(mount);
+            programs.insert(mount.group, program);
+        }
+    }
+    Decision { mounts, reason: Reason::Programs(programs.into_iter().collect()) }
+}
+
+fn only_moves_files(uses: &str) -> bool {
+    matches!(uses, "fetch" | "git-checkout" | "git-am" | "patch" | "strip")
+        || uses.starts_with("split/")
+}
+
+/// The programs of a group: one of them in the environment turns its mounts on.
+fn programs(group: Group) -> &'static [&'static str] {
+    match group {
+        Group::Go => &["go"],
+        Group::Python => &["pip", "pip3"],
+        Group::Rust => &["cargo"],
+        Group::Node => &["npm"],
+        Group::Ccache => &["ccache"],
+        Group::Apk => &["apk"],
+        Group::Custom => &[],
+    }
+}
+
+/// A program of the group that the environment has.
+fn installed(group: Group, environment: &Environment) -> Option<String> {
+    if group == Group::Custom {
+        return Some(String::new());
+    }
+    let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
+    programs(group)
+        .iter()
+        .find(|wanted| environment.programs.iter().any(|path| name(path) == **wanted))
+        .map(|&program| program.to_owned())
+}
+
+fn calls_apk(script: &str) -> bool {
+    script
+        .split(|c: char| c.is_whitespace() || ";|&()`\"'".contains(c))
+        .any(|word| word == "apk" || word.ends_with("/apk"))
+}
+
+/// The directories between the workspace and a step's mounts, outermost first.
+///
+/// BuildKit makes missing ones as root, and then nobody can write beside the mount
+/// (`go install` into `/home/build/go/bin`): so they are made beforehand.
+pub(super) fn parents(mounts: &[&CacheMount]) -> BTreeSet<String> {
+    let mut parents = BTreeSet::new();
+    for mount in mounts {
+        let Some(below) = mount.target.strip_prefix(WORKSPACE).and_then(|t| t.strip_prefix('/'))
+        else {
+            continue;
+        };
+        let mut path = WORKSPACE.to_owned();
+        let directories = below.trim_end_matches('/').rsplit_once('/').map_or("", |(dir, _)| dir);
+        for part in directories.split('/').filter(|part| !part.is_empty()) {
+            path = format!("{path}/{part}");
+            parents.insert(path.clone());
+        }
+    }
+    parents
+}
+
+/// What a mount's tool must be told, and what melange sets by default instead: variable, value,
+/// default. A value that is neither missing nor the default is the recipe's own, and stays.
+type Variable = (&'static str, &'static str, Option<&'static str>);
+
+/// Variables of a whole build: directories that hold more than a cache, so that steps with and
+/// without a mount must agree about them.
+const OF_BUILD: [(Group, Variable); 2] = [
+    (Group::Go, ("GOPATH", "/home/build/go", Some("/home/build/.cache/go"))),
+    (Group::Rust, ("CARGO_HOME", "/home/build/.cargo", None)),
+];
+
+/// Variables of the steps that have the mount: elsewhere they would make a tool fill a directory
+/// inside the workspace.
+const OF_STEP: [(&str, Variable); 6] = [
+    (
+        "melange-go-mod-cache",
+        ("GOMODCACHE", "/home/build/go/pkg/mod", Some("/var/cache/melange/gomodcache")),
+    ),
+    ("melange-go-build-cache", ("GOCACHE", "/home/build/.cache/go-build", None)),
+    (
+        "melange-pip-cache",
+        ("PIP_CACHE_DIR", "/home/build/.cache/pip", Some("/var/cache/melange/pip")),
+    ),
+    ("melange-npm-cache", ("NPM_CONFIG_CACHE", "/home/build/.npm", None)),
+    // npm reads either spelling, and melange's default has this one.
+    ("melange-npm-cache", ("npm_config_cache", "/home/build/.npm", Some("/var/cache/melange/npm"))),
+    ("melange-ccache-cache", ("CCACHE_DIR", "/home/build/.ccache", None)),
+];
+
+fn set_unless_own(
+    (name, value, default): Variable,
+    own: &IndexMap<String, String>,
+) -> Option<(String, String)> {
+    let set = own.get(name).map(String::as_str);
+    (set.is_none() || set == default).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// The variables that all steps of a build have because of its mounts.
+pub(super) fn build_variables(
+    environment: &Environment,
+    options: &Options,
+    own: &IndexMap<String, String>,
+) -> Vec<(String, String)> {
+    let used = |group: Group| {
+        options.cache_mounts.iter().any(|mount| mount.group == group)
+            && match options.cache_choice {
+                CacheChoice::None => false,
+                CacheChoice::All => true,
+                CacheChoice::Auto => installed(group, environment).is_some(),
+            }
+    };
+    OF_BUILD
+        .into_iter()
+        .filter(|(group, _)| used(*group))
+        .filter_map(|(_, variable)| set_unless_own(variable, own))
+        .collect()
+}
+
+/// The variables that a step has because of its mounts.
+pub(super) fn step_variables(
+    mounts: &[&CacheMount],
+    own: &IndexMap<String, String>,
+) -> Vec<(String, String)> {
+    // Either spelling of npm's is the recipe's own word.
+    let own_npm = OF_STEP.into_iter().any(|(_, (name, value, default))| {
+        name.eq_ignore_ascii_case("npm_config_cache")
+            && own.contains_key(name)
+            && set_unless_own((name, value, default), own).is_none()
+    });
+    OF_STEP
+        .into_iter()
+        .filter(|(id, _)| mounts.iter().any(|mount| mount.id == *id))
+        .filter(|(_, (name, ..))| !(own_npm && name.eq_ignore_ascii_case("npm_config_cache")))
+        .filter_map(|(_, variable)| set_unless_own(variable, own))
+        .collect()
+}

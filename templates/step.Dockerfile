@@ -1,0 +1,17 @@
+
+# {{ step.place|comment }}
+# {{ step.label|comment }}
+# package: {{ step.package|comment }}
+# cache mounts: {{ step.caches|comment }}
+{%- if let Some((stage, directories)) = step.parents %}
+FROM {{ step.base|word }} AS {{ stage|word }}
+COPY --from={{ directories|word }} --chown={{ owner|word }} /home/build/ /home/build/
+FROM {{ stage|word }} AS {{ step.stage|word }}
+{%- else %}
+FROM {{ step.base|word }} AS {{ step.stage|word }}
+{%- endif %}
+RUN {% if step.insecure %}--security=insecure {% endif %}
+{%- for mount in step.mounts -%}
+    --mount={{ mount|mount }} \
+    {% endfor -%}
+{{ step.script|heredoc }}
