@@ -1,0 +1,143 @@
+//! A spec as a directory that builds without this program: what `render -o` writes.
+//!
+//! Part of stage 4: the same argv as `run`, with places relative to the directory. It holds
+//! `Dockerfile`, `contexts/`, and `build.sh`, which writes `out.tar`.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::argv::{self, Output, Places, RunOptions, SCRIPTS};
+use crate::dockerfile::{Context, Spec};
+use crate::error::{Error, Result};
+use crate::fsutil::{AtomicFile, write_atomic};
+use crate::image;
+
+/// Writes the directory, which must be empty or not exist yet.
+///
+/// Secrets are named by their places, never written.
+pub fn write(spec: &Spec, ssh: &[String], directory: &Path) -> Result<()> {
+    if directory.exists() && fs::read_dir(directory)?.next().is_some() {
+        return Err(Error::config(format!("`{}` is not empty", directory.display()))
+            .hint("name a directory that does not exist yet"));
+    }
+    let contexts = directory.join("contexts");
+    for context in &spec.contexts {
+        let target = contexts.join(context.name());
+        match context {
+            Context::OciLayout { dir, digest, .. } => image::copy(dir, *digest, &target)?,
+            Context::Local { dir, .. } => copy_tree(dir, &target)?,
+        }
+    }
+    for (name, content) in &spec.files {
+        write_atomic(&contexts.join(SCRIPTS).join(name), content)?;
+    }
+    write_atomic(&directory.join("Dockerfile"), spec.text.as_bytes())?;
+    let mut script = AtomicFile::create_with_mode(&directory.join("build.sh"), 0o755)?;
+    io::Write::write_all(&mut script, build_sh(spec, ssh).as_bytes())?;
+    Ok(script.commit()?)
+}
+
+/// The text of `build.sh`.
+fn build_sh(spec: &Spec, ssh: &[String]) -> String {
+    let options = RunOptions { ssh: ssh.to_vec(), ..RunOptions::default() };
+    let output = Output::TarFile("out.tar".into());
+    let argv = argv::build(spec, &Places::rendered(spec), &output, &options);
+    format!(
+        "#!/bin/sh\n\
+         # Builds the Dockerfile beside this file and writes what its last stage holds to out.tar,\n\
+         # one directory per package. buildctl finds the daemon by BUILDKIT_HOST; arguments are\n\
+         # passed on to it.\n\
+         set -eu\n\
+         cd \"$(dirname \"$0\")\"\n\
+         exec {} \"$@\"\n",
+        argv::shell_line(&for_people(argv))
+    )
+}
+
+/// Without the flag that makes progress readable to programs.
+fn for_people(argv: Vec<OsString>) -> Vec<OsString> {
+    let mut kept = Vec::with_capacity(argv.len());
+    let mut words = argv.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--progress" {
+            words.next();
+        } else {
+            kept.push(word);
+        }
+    }
+    kept
+}
+
+/// Copies files, directories and symlinks with their permission bits.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in walkdir::WalkDir::new(from).min_depth(1).sort_by_file_name() {
+        let entry = entry.map_err(|error| Error::config(error.to_string()))?;
+        let relative = entry.path().strip_prefix(from).unwrap_or(entry.path());
+        let target = to.join(relative);
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(&target)?;
+        } else if entry.file_type().is_symlink() {
+            fs_err::os::unix::fs::symlink(fs::read_link(entry.path())?, &target)?;
+        } else if entry.file_type().is_file() {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::digest::Sha256;
+
+    fn spec(source: &Path) -> Spec {
+        Spec {
+            text: "FROM scratch\n".into(),
+            contexts: vec![Context::Local { name: "source".into(), dir: source.into() }],
+            stages: Vec::new(),
+            target: "out".into(),
+            secrets: Vec::new(),
+            entitlements: Vec::new(),
+            platform: "linux/amd64".into(),
+            files: vec![("step-01.sh".into(), b"true\n".to_vec())],
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_script_is_the_exact_line() {
+        let mut spec = spec(Path::new("/elsewhere"));
+        let env = Context::OciLayout {
+            name: "env".into(),
+            dir: "/cache".into(),
+            digest: Sha256::of(b""),
+        };
+        spec.contexts.insert(0, env);
+        assert_snapshot!(build_sh(&spec, &["default".into()]), @"");
+    }
+
+    #[test]
+    fn the_directory_is_whole_and_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("source");
+        fs::create_dir_all(source.join("empty")).unwrap();
+        fs::write(source.join("file"), "x").unwrap();
+        fs_err::os::unix::fs::symlink("file", source.join("link")).unwrap();
+        let target = directory.path().join("spec");
+        write(&spec(&source), &[], &target).unwrap();
+        for path in ["Dockerfile", "build.sh", "contexts/scripts/step-01.sh", "contexts/source/file"] {
+            assert!(target.join(path).is_file(), "{path}");
+        }
+        assert!(target.join("contexts/source/empty").is_dir());
+        let link = fs::read_link(target.join("contexts/source/link")).unwrap();
+        assert_eq!(link, Path::new("file"));
+        let error = write(&spec(&source), &[], &target).unwrap_err();
+        assert!(error.to_string().ends_with("is not empty"), "{error}");
+    }
+}

@@ -1,0 +1,35 @@
+//! A rendered spec is all that it takes: `build.sh` without this program gives the same output.
+
+use super::recipe;
+use crate::support::TestEnv;
+use crate::support::lab::{Lab, nonce};
+
+#[test]
+fn build_sh_in_an_empty_environment_gives_the_digest_that_build_reports() {
+    let Some(lab) = Lab::find("by_hand") else { return };
+    let env = TestEnv::new();
+    let script = format!("# {}\nmkdir -p ${{{{targets.destdir}}}}/usr\ndate > ${{{{targets.destdir}}}}/usr/date", nonce());
+    env.write("hand.yaml", recipe("hand", &[("make", &script)]));
+    env.write("hand/extra.txt", "from the source directory\n");
+    let text = lab.ok(&env, lab.build(&env, "hand.yaml").arg("-v"));
+    let digest = text
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("sha256:"))
+        .expect("`-v` reports the digest of the output")
+        .to_owned();
+
+    let mut render = lab.melange2(&env);
+    render.args(["render", "hand.yaml", "-o", "spec"]);
+    lab.repository_flags(&mut render);
+    lab.ok(&env, &mut render);
+    let mut status = lab.melange2(&env);
+    let text = lab.ok(&env, status.args(["daemon", "status"]));
+    let address = text.split_whitespace().find(|word| word.starts_with("unix://")).unwrap();
+    // Nothing but buildctl: no HOME, no cache, from another directory.
+    let mut build = std::process::Command::new("sh");
+    build.arg(env.work().join("spec/build.sh")).current_dir("/").env_clear();
+    build.env("PATH", lab.path()).env("BUILDKIT_HOST", address);
+    lab.ok(&env, &mut build);
+    let output = fs_err::read(env.work().join("spec/out.tar")).unwrap();
+    assert_eq!(melange2::digest::Sha256::of(&output).to_string(), digest);
+}

@@ -1,0 +1,137 @@
+//! Things that go wrong: signals, daemons that die, builds that run at once.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{counter, recipe};
+use crate::support::TestEnv;
+use crate::support::lab::{Lab, nonce, success, written};
+
+/// Starts a command whose output is kept, and waits until a step has written `marker`.
+fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until a condition holds; far longer than it could take, so that it is no timed test.
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..1200 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("never happened: {what}");
+}
+
+/// A recipe whose step tells the test through a loopback port that it runs, then sleeps.
+fn sleeper(port: u16) -> String {
+    let script = format!(
+        "# {}\nwget -q -O /dev/null http://127.0.0.1:{port}/ || true\nsleep 600\ntouch /var/cache/melange/never",
+        nonce()
+    );
+    recipe("sleeper", &[("sleep", &script)])
+}
+
+/// A port on which somebody waits for one connection.
+fn doorbell() -> (u16, std::sync::mpsc::Receiver<()>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _connection = listener.accept();
+        let _ = sender.send(());
+    });
+    (port, receiver)
+}
+
+fn signal(child: &Child, signal: &str) {
+    let status = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
+    let Some(lab) = Lab::find("faults") else { return };
+    let env = TestEnv::new();
+    let (port, rung) = doorbell();
+    env.write("sleeper.yaml", sleeper(port));
+    let child = start(&mut lab.build(&env, "sleeper.yaml"));
+    rung.recv_timeout(Duration::from_secs(300)).unwrap();
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", env.text(&output));
+    assert_eq!(written(&env), [] as [&str; 0]);
+    // The step's own process is gone, too.
+    eventually("the step ends", || {
+        let processes = Command::new("pgrep").args(["-f", &format!("127.0.0.1:{port}")]).output();
+        processes.unwrap().stdout.is_empty()
+    });
+}
+
+#[test]
+fn a_killed_daemon_is_exit_code_3_and_the_next_run_is_fine() {
+    let Some(lab) = Lab::find("faults") else { return };
+    let env = TestEnv::new();
+    let (port, rung) = doorbell();
+    let state = env.work().join("daemon");
+    env.write("sleeper.yaml", sleeper(port));
+    let child = start(lab.build(&env, "sleeper.yaml").env("MELANGE2_DAEMON_DIR", &state));
+    rung.recv_timeout(Duration::from_secs(300)).unwrap();
+    let pattern = format!("buildkitd.*{}", state.display());
+    let status = Command::new("pkill").args(["-KILL", "-f", &pattern]).status().unwrap();
+    assert!(status.success(), "the private daemon is named after its state directory");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", env.text(&output));
+    assert_eq!(written(&env), [] as [&str; 0]);
+
+    env.write("fine.yaml", recipe("fine", &[("fine", "mkdir -p ${{targets.destdir}}/usr")]));
+    lab.ok(&env, lab.build(&env, "fine.yaml").env("MELANGE2_DAEMON_DIR", &state));
+    assert!(written(&env).contains(&"x86_64/fine-1.0.0-r0.apk".to_owned()));
+    let mut stop = lab.melange2(&env);
+    lab.ok(&env, stop.args(["daemon", "stop"]).env("MELANGE2_DAEMON_DIR", &state));
+}
+
+#[test]
+fn two_builds_into_one_directory_at_once_lose_nothing() {
+    let Some(lab) = Lab::find("faults") else { return };
+    let env = TestEnv::new();
+    let name = format!("both-{}", nonce());
+    lab.keygen(&env);
+    for package in ["one", "two"] {
+        let script = format!("echo {package} >> /var/cache/melange/{name}\nmkdir -p ${{{{targets.destdir}}}}/usr\necho {package} > ${{{{targets.destdir}}}}/usr/{package}");
+        env.write(format!("{package}.yaml"), recipe(package, &[("make", &script)]));
+    }
+    let children = ["one.yaml", "two.yaml"].map(|recipe| start(&mut lab.build(&env, recipe)));
+    for child in children {
+        success(&env, &child.wait_with_output().unwrap());
+    }
+    let mut ran = counter(lab, &env, &name);
+    ran.sort();
+    assert_eq!(ran, ["one", "two"]);
+    assert_eq!(
+        written(&env).into_iter().filter(|path| !path.contains(".lock")).collect::<Vec<_>>(),
+        [
+            "x86_64/APKINDEX.tar.gz",
+            "x86_64/counter-1.0.0-r0.apk",
+            "x86_64/one-1.0.0-r0.apk",
+            "x86_64/two-1.0.0-r0.apk"
+        ]
+    );
+    let mut solve = lab.melange2(&env);
+    solve.args(["solve", "one", "two", "-r", "packages", "-k", "test.rsa.pub"]);
+    lab.repository_flags(&mut solve);
+    let text = lab.ok(&env, &mut solve);
+    assert!(text.contains("one=1.0.0-r0\n") && text.contains("two=1.0.0-r0\n"), "{text}");
+}
+
+#[test]
+fn no_daemon_at_an_address_is_exit_code_3() {
+    let Some(lab) = Lab::find("faults") else { return };
+    let env = TestEnv::new();
+    env.write("fine.yaml", recipe("fine", &[("fine", "true")]));
+    let socket = format!("unix://{}", env.work().join("nobody.sock").display());
+    let output = lab.build(&env, "fine.yaml").args(["--addr", &socket]).output().unwrap();
+    let text = env.text(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("nobody.sock"), "says where it looked: {text}");
+}
