@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 
 use crate::apk::key::Signer;
 use crate::arch::{Arch, Libc};
-use crate::buildkit::DaemonOptions;
+use crate::buildkit::{DaemonOptions, RunOptions};
 use crate::cache::CacheMount;
 use crate::commands::options::RepositoryArgs;
 use crate::dockerfile::{self, CacheChoice, Secret};
@@ -198,6 +198,11 @@ impl BuildConfig {
             namespace: self.namespace.clone(),
             debug: self.debug,
         }
+    }
+
+    /// As stage 4 takes it.
+    pub(crate) fn run_options(&self) -> RunOptions {
+        RunOptions { ssh: self.ssh.clone(), ..RunOptions::default() }.with_host_proxies()
     }
 
     /// As stage 5 takes it.

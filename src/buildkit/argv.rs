@@ -88,6 +88,17 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The same places, where relative ones begin at `directory`.
+    pub fn below(self, directory: &Path) -> Self {
+        Self {
+            dockerfile: directory.join(self.dockerfile),
+            scripts: directory.join(self.scripts),
+            contexts: self.contexts.into_iter().map(|path| directory.join(path)).collect(),
+        }
+    }
+}
+
 impl Context {
     /// The name it has in the Dockerfile.
     pub fn name(&self) -> &str {

@@ -10,6 +10,7 @@ mod events;
 mod process;
 mod rawjson;
 mod run;
+pub mod script;
 mod signal;
 mod tools;
 mod verdict;

@@ -75,7 +75,7 @@ pub fn run_with<T: Send>(
 
 /// Writes the Dockerfile and the scripts, with modes that depend on no umask: a mode is part of a
 /// step's cache key.
-fn lay_out(spec: &Spec, places: &Places) -> io::Result<()> {
+pub(super) fn lay_out(spec: &Spec, places: &Places) -> io::Result<()> {
     place(&places.dockerfile, "Dockerfile", spec.text.as_bytes())?;
     for (name, content) in &spec.files {
         place(&places.scripts, name, content)?;

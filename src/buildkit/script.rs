@@ -9,10 +9,11 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::argv::{self, Output, Places, RunOptions, SCRIPTS};
+use super::argv::{self, Output, Places, RunOptions};
+use super::run::lay_out;
 use crate::dockerfile::{Context, Spec};
 use crate::error::{Error, Result};
-use crate::fsutil::{AtomicFile, write_atomic};
+use crate::fsutil::AtomicFile;
 use crate::image;
 
 /// Writes the directory, which must be empty or not exist yet.
@@ -31,10 +32,7 @@ pub fn write(spec: &Spec, ssh: &[String], directory: &Path) -> Result<()> {
             Context::Local { dir, .. } => copy_tree(dir, &target)?,
         }
     }
-    for (name, content) in &spec.files {
-        write_atomic(&contexts.join(SCRIPTS).join(name), content)?;
-    }
-    write_atomic(&directory.join("Dockerfile"), spec.text.as_bytes())?;
+    lay_out(spec, &Places::rendered(spec).below(directory))?;
     let mut script = AtomicFile::create_with_mode(&directory.join("build.sh"), 0o755)?;
     io::Write::write_all(&mut script, build_sh(spec, ssh).as_bytes())?;
     Ok(script.commit()?)

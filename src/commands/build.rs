@@ -4,10 +4,10 @@ use super::options::{DaemonArgs, OutputArgs, RecipeArgs};
 use crate::arch::Arch;
 use crate::build_config::BuildConfig;
 use crate::buildkit::{self, Connection};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::package::Built;
 use crate::plan::Plan;
-use crate::ui::{Reporter, Ui};
+use crate::ui::{self, Reporter, Ui};
 use crate::{config, dockerfile, environment, package, plan};
 
 /// Build the packages of a recipe.
@@ -60,7 +60,7 @@ fn build_plan(
     });
     let environment = environment?;
     let connection = connection.map_err(|_| {
-        Error::new(crate::error::Kind::Buildkit, "looking for the BuildKit daemon failed")
+        Error::new(Kind::Buildkit, "looking for the BuildKit daemon failed")
     })??;
 
     let spec = dockerfile::render(plan, &environment.image, &config.spec_options(plan))?;
@@ -69,7 +69,8 @@ fn build_plan(
     }
     let labels = labels(plan, &spec);
     let options = config.package_options(&environment.locked);
-    buildkit::run(&connection, &spec, &labels, reporter, |stream| {
+    let run = config.run_options();
+    buildkit::run_with(&connection, &spec, &run, &labels, reporter, |stream| {
         Ok(package::assemble(plan, stream, &options)?)
     })
     .map_err(|error| explain(error, plan, &spec))
@@ -93,7 +94,13 @@ fn explain(error: buildkit::Error, plan: &Plan, spec: &dockerfile::Spec) -> Erro
     let mut places = step.places.iter().map(ToString::to_string);
     let place = places.next().unwrap_or_default();
     let chain: Vec<String> = places.collect();
-    buildkit::explain_failure(&step.label, &place, &chain, &failure)
+    let message = format!("step `{}` failed with exit code {}", step.label, failure.exit_code);
+    let error = Error::new(Kind::Step, message)
+        .with_report(ui::failure_report(&step.label, &place, &chain, &failure));
+    match ui::failure_hint(&failure) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 fn excluded(config: &BuildConfig, arch: Arch) -> String {
