@@ -77,6 +77,33 @@ impl CacheMount {
     }
 }
 
+impl std::str::FromStr for CacheMount {
+    type Err = String;
+
+    /// Reads `id=…,target=…[,sharing=shared|locked]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (mut id, mut target, mut sharing) = (None, None, Sharing::Shared);
+        for field in text.split(',') {
+            match field.split_once('=') {
+                Some(("id", value)) => id = Some(value),
+                Some(("target" | "dst" | "destination", value)) => target = Some(value),
+                Some(("sharing", "shared")) => sharing = Sharing::Shared,
+                Some(("sharing", "locked")) => sharing = Sharing::Locked,
+                _ => return Err(format!("`{field}` is not understood: expected `id=…,target=…[,sharing=locked]`")),
+            }
+        }
+        let id = id.filter(|id| !id.is_empty()).ok_or("`id=` is missing")?;
+        if !id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            return Err(format!("the id `{id}` holds more than letters, digits, `-`, `_` and `.`"));
+        }
+        let target = target.ok_or("`target=` is missing")?;
+        if !target.starts_with('/') || target.split('/').any(|part| part == "..") {
+            return Err(format!("the target `{target}` is not an absolute path"));
+        }
+        Ok(Self::custom(id, target, sharing))
+    }
+}
+
 /// The mounts that are on by default. Ids and targets are fixed for ever: a mount whose id changes
 /// is a new and empty one.
 const BUILT_IN: [(&str, &str, Group); 8] = [
@@ -175,6 +202,15 @@ pub fn apk_cache_mounts() -> Vec<CacheMount> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mount_of_ones_own_is_read_from_text() {
+        let mount: CacheMount = "id=gems,target=/home/build/.gem,sharing=locked".parse().unwrap();
+        assert_eq!(mount, CacheMount::custom("gems", "/home/build/.gem", Sharing::Locked));
+        for wrong in ["", "id=a", "target=/a", "id=a,target=b", "id=a,target=/../b", "id=a b,target=/c", "id=a,target=/b,sharing=private"] {
+            assert!(wrong.parse::<CacheMount>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_groups_add_up_to_all() {

@@ -102,6 +102,17 @@ impl From<std::io::Error> for Error {
     }
 }
 
+impl From<crate::diagnostic::Diagnostics> for Error {
+    fn from(diagnostics: crate::diagnostic::Diagnostics) -> Self {
+        let problems = match diagnostics.items.len() {
+            1 => "a problem".to_owned(),
+            count => format!("{count} problems"),
+        };
+        Self::new(Kind::Config, format!("the recipe has {problems}"))
+            .with_report(diagnostics.render(false))
+    }
+}
+
 impl From<crate::apk::Error> for Error {
     fn from(error: crate::apk::Error) -> Self {
         Self::new(Kind::Config, chain(&error))

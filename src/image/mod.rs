@@ -15,15 +15,7 @@
 mod contents;
 mod elf;
 mod error;
-mod finish;
-mod install;
-mod layers;
-mod oci;
-mod order;
-mod overlay;
-mod rewrite;
-mod store;
-mod tree;
+mod export;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,6 +34,7 @@ use crate::arch::Arch;
 use crate::digest::Sha256;
 
 pub use error::Error;
+pub use export::copy;
 
 /// Raised with every change of what is made of a request: part of what answers are kept under.
 const FORMAT: &str = "melange2 image 1";
