@@ -1,11 +1,10 @@
 //! What Debian makes when it installs and configures, and no package holds: the base layout,
 //! accounts, the bundle of certificates, busybox's list of links.
 
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use color_eyre::eyre::{ContextCompat as _, Result, bail};
+use fs_err as fs;
 
 use crate::content::Link;
 use crate::select::Plan;
@@ -133,12 +132,16 @@ fn certificate_bundle(certificates: &Tree) -> Result<Tree> {
 /// `sh`, and the list of links that image builders make where no other package has the program.
 fn busybox(tree: &mut Tree) -> Result<()> {
     let program = tree.read("usr/bin/busybox").context("there is no busybox in its package")?;
-    let mut file = tempfile::NamedTempFile::new()?;
-    file.write_all(program)?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o755))?;
-    // Closed before it is run: a file that is open for writing is "busy".
-    let path = file.into_temp_path();
-    let output = Command::new(&path).arg("--list-full").output()?;
+    let directory = tempfile::tempdir()?;
+    let (copy, runnable) = (directory.path().join("copy"), directory.path().join("busybox"));
+    fs::write(&copy, program)?;
+    // Written by another process: were it open for writing here while another thread starts a
+    // program, it would be "busy" until that program runs.
+    let status = Command::new("install").arg("-m755").arg(&copy).arg(&runnable).status()?;
+    if !status.success() {
+        bail!("`{}` can't be copied", copy.display());
+    }
+    let output = Command::new(&runnable).arg("--list-full").output()?;
     if !output.status.success() {
         bail!("`busybox --list-full` failed");
     }

@@ -26,6 +26,7 @@ mod tree;
 mod version;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use color_eyre::eyre::Result;
@@ -70,9 +71,18 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
-    color_eyre::install()?;
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Build { dir, refresh } => {
             let freshness = if refresh { Freshness::Refresh } else { Freshness::Keep };
             build::run(&dir, freshness)

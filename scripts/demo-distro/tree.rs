@@ -85,9 +85,10 @@ impl Tree {
 
     fn insert(&mut self, path: String, node: Node) {
         if let Some((parent, _)) = path.rsplit_once('/')
-            && !self.nodes.contains_key(parent) {
-                self.directory(parent, 0o755);
-            }
+            && !self.nodes.contains_key(parent)
+        {
+            self.directory(parent, 0o755);
+        }
         self.nodes.insert(path, node);
     }
 

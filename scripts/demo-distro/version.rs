@@ -44,10 +44,11 @@ fn upstream_version(text: &str) -> String {
     }
     let mut letters = rest.chars();
     if let Some(letter) = letters.next().filter(char::is_ascii_lowercase)
-        && !letters.as_str().starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            version.push(letter);
-            rest = letters.as_str();
-        }
+        && !letters.as_str().starts_with(|c: char| c.is_ascii_alphanumeric())
+    {
+        version.push(letter);
+        rest = letters.as_str();
+    }
     for part in rest.split(['~', '+', '-', '.']).filter(|part| !part.is_empty()) {
         version.push_str(&suffix(part));
     }
