@@ -97,11 +97,7 @@ fn conditions(meta: &Meta) -> Vec<(&'static str, String)> {
 
 fn meta_of<T>(response: &Response<T>) -> Meta {
     let header = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    Meta {
-        etag: header("etag"),
-        last_modified: header("last-modified"),
-        sha256: String::new(),
-    }
+    Meta { etag: header("etag"), last_modified: header("last-modified"), sha256: String::new() }
 }
 
 fn read_body(response: Response<ureq::Body>, limit: u64) -> Result<Vec<u8>, Failure> {

@@ -227,7 +227,10 @@ fn roots(ca_file: Option<&Path>) -> Result<Vec<Certificate<'static>>, Failure> {
             let pem = fs_err::read(path)?;
             let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
             let certificates = read.map_err(|problem| {
-                Failure::final_(format!("malformed certificates in `{}`: {problem}", path.display()))
+                Failure::final_(format!(
+                    "malformed certificates in `{}`: {problem}",
+                    path.display()
+                ))
             })?;
             if certificates.is_empty() {
                 let problem = format!("no certificate in `{}`", path.display());
@@ -267,9 +270,9 @@ fn describe(error: &ureq::Error) -> Failure {
 /// TLS failures come as I/O errors too; a certificate does not get better by waiting.
 fn is_distrust(error: &ureq::Error) -> bool {
     match error {
-        ureq::Error::Io(io) => io
-            .get_ref()
-            .is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()),
+        ureq::Error::Io(io) => {
+            io.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some())
+        }
         _ => false,
     }
 }

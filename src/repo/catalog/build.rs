@@ -22,7 +22,7 @@ pub(in crate::repo) fn build(text: &[u8]) -> Option<Catalog> {
         match line.strip_suffix(b"\r").unwrap_or(line) {
             [] => builder.end_package()?,
             line @ [key, b':', value @ ..] if KEPT.contains(key) => {
-                builder.field(*key, line, value)
+                builder.field(*key, line, value);
             }
             _ => {}
         }

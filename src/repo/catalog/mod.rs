@@ -20,7 +20,7 @@ mod build;
 mod package;
 
 pub(super) use build::build;
-pub(super) use package::{Package, Provide};
+pub(super) use package::Package;
 
 /// Changes whenever the layout or the choice of lines does.
 const MAGIC: [u8; 8] = *b"m2index1";
@@ -76,6 +76,7 @@ impl Catalog {
     }
 
     /// How many packages there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.packages
     }

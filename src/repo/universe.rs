@@ -1,0 +1,324 @@
+//! The indexes of some repositories: opened, verified, asked; and the packages they name.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::address::{Address, RemoteAddress};
+use super::cache::{self, Document};
+use super::catalog::{self, Catalog};
+use super::http::Client;
+use super::snapshot::Snapshots;
+use super::solver::{self, Repository};
+use super::{Choice, Error, Fetched, Options, Spec, archive, download};
+use crate::apk;
+use crate::apk::dependency::Atom;
+use crate::apk::key::KeyRing;
+use crate::apk::reader::Apk;
+use crate::arch::Arch;
+use crate::digest::Sha1;
+
+/// The most that an index may have, as it is sent.
+const LARGEST_INDEX: u64 = 512 << 20;
+/// The most that a key may have.
+const LARGEST_KEY: u64 = 1 << 20;
+/// How many packages are fetched or verified at once.
+const THREADS: usize = 6;
+
+/// The indexes of some repositories for one architecture.
+pub struct Universe {
+    arch: Arch,
+    client: Client,
+    keys: KeyRing,
+    ignore_signatures: bool,
+    packages_dir: PathBuf,
+    repositories: Vec<Repository>,
+    /// Where each repository's packages of this architecture are.
+    addresses: Vec<Address>,
+    warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Universe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Universe").field("repositories", &self.repositories).finish_non_exhaustive()
+    }
+}
+
+impl Universe {
+    /// Fetches (or has confirmed what is in the cache) and verifies the indexes.
+    ///
+    /// An index is trusted if one of its signatures was made by one of the keys. A directory
+    /// without an index is an empty repository, as with apko: that is what a directory of packages
+    /// looks like before the first build; [`Universe::warnings`] tells. `HTTP_AUTH` is read here.
+    ///
+    /// # Errors
+    /// `Invalid` for a key or location that makes no sense; `Fetch`, `Format` or `Io`, with the
+    /// place, for what can't be reached or trusted.
+    pub fn open(specs: &[Spec], arch: Arch, options: &Options) -> Result<Self, Error> {
+        let http_auth = std::env::var("HTTP_AUTH").ok();
+        let client = Client::new(options.ca_file.as_deref(), http_auth.as_deref())?;
+        Self::open_with(client, specs, arch, options, &crate::fsutil::user_state_dir())
+    }
+
+    pub(super) fn open_with(
+        client: Client,
+        specs: &[Spec],
+        arch: Arch,
+        options: &Options,
+        state_dir: &Path,
+    ) -> Result<Self, Error> {
+        let keys = if options.ignore_signatures && options.keys.is_empty() {
+            KeyRing::default()
+        } else {
+            load_keys(&client, options)?
+        };
+        let opener = Opener {
+            client: &client,
+            keys: &keys,
+            options,
+            snapshots: Snapshots::new(options.cache_dir.join("snapshots"), state_dir),
+        };
+        let addresses: Vec<Address> = specs
+            .iter()
+            .map(|spec| Ok(Address::parse(&spec.location)?.join(&[arch.apk()])))
+            .collect::<Result<_, Error>>()?;
+        let catalogs = in_parallel(&addresses, |address| opener.catalog(address))?;
+        let mut warnings = Vec::new();
+        let mut repositories = Vec::new();
+        for ((spec, address), catalog) in specs.iter().zip(&addresses).zip(catalogs) {
+            let catalog = match catalog {
+                Some(catalog) => catalog,
+                None => {
+                    warnings.push(format!("there is no `APKINDEX.tar.gz` in `{address}`"));
+                    empty_catalog()?
+                }
+            };
+            repositories.push(Repository { tag: spec.tag.clone(), catalog });
+        }
+        drop(opener);
+        Ok(Self {
+            arch,
+            client,
+            keys,
+            ignore_signatures: options.ignore_signatures,
+            packages_dir: options.cache_dir.join("packages"),
+            repositories,
+            addresses,
+            warnings,
+        })
+    }
+
+    /// What to install so that all atoms are met, dependencies first.
+    ///
+    /// # Errors
+    /// `Unsolvable`, which says why in terms of what was asked.
+    pub fn solve(&self, request: &[Atom]) -> Result<Vec<Choice>, Error> {
+        let solved = solver::solve(&self.repositories, self.arch, request)?;
+        Ok(solved.into_iter().map(|solved| self.choice(solved)).collect())
+    }
+
+    /// Fetches packages, several at once; each is verified before it is returned. Order is kept.
+    ///
+    /// The index is trusted, and its `C:` fixes a package's control segment, whose `datahash` fixes
+    /// the data; both are checked, each time. That is what makes a package trusted, as with apko
+    /// and apk-tools: a package that is not signed, or by a key that is not known, is taken on the
+    /// index's word. But a signature by a known key that does not fit is an error.
+    pub fn fetch(&self, choices: &[Choice]) -> Result<Vec<Fetched>, Error> {
+        in_parallel(choices, |choice| {
+            let path = self.fetch_one(choice)?;
+            Ok(Fetched { choice: choice.clone(), path })
+        })
+    }
+
+    /// The keys that were loaded (they are installed in the environment's `/etc/apk/keys`).
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// What deserves a word to the user, a line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn choice(&self, solved: solver::Solved) -> Choice {
+        let package = solved.package;
+        let file = file_name(&package.name, &package.version);
+        Choice {
+            location: self.addresses[solved.repository].join(&[&file]).to_string(),
+            tag: self.repositories[solved.repository].tag.clone(),
+            name: package.name,
+            version: package.version,
+            checksum: package.checksum,
+            size: package.size,
+            origin: package.origin,
+        }
+    }
+
+    fn fetch_one(&self, choice: &Choice) -> Result<PathBuf, Error> {
+        let in_index = |source| Error::Format { location: choice.location.clone(), source };
+        let identity = identity(&choice.checksum).map_err(in_index)?;
+        if choice.name.contains('/') || choice.version.contains('/') {
+            let problem = "a package's name and version can't hold a slash".to_owned();
+            return Err(in_index(apk::Error::Malformed { what: "index", problem }));
+        }
+        let verify = |path: &Path| {
+            self.verify(path, identity)
+                .map_err(|source| Error::Format { location: choice.location.clone(), source })
+        };
+        let file = file_name(&choice.name, &choice.version);
+        // The location alone has no credentials; the repository's address does.
+        let known = self.addresses.iter().map(|address| address.join(&[&file]));
+        match known.into_iter().find(|address| address.to_string() == choice.location) {
+            Some(Address::Local(path)) => {
+                verify(&path)?;
+                Ok(path)
+            }
+            Some(Address::Remote(remote)) => self.download(&remote, choice, identity, verify),
+            None => {
+                Err(Error::Invalid(format!("`{}` is in none of the repositories", choice.location)))
+            }
+        }
+    }
+
+    fn download(
+        &self,
+        address: &RemoteAddress,
+        choice: &Choice,
+        identity: Sha1,
+        verify: impl Fn(&Path) -> Result<(), Error>,
+    ) -> Result<PathBuf, Error> {
+        let label = format!("{}-{}", choice.name, choice.version);
+        let package = download::Package { address, label: &label, identity, size: choice.size };
+        download::package(&self.client, &self.packages_dir, &package, verify)
+    }
+
+    fn verify(&self, path: &Path, identity: Sha1) -> Result<(), apk::Error> {
+        let package = Apk::open(path)?;
+        if package.identity != identity {
+            return Err(apk::Error::Untrusted(format!(
+                "it is not the package that the index names: its identity is {}, not {identity}",
+                package.identity
+            )));
+        }
+        let known = self.keys.names();
+        let is_known = |key: &str| known.contains(&key);
+        if !self.ignore_signatures && package.signatures.iter().any(|it| is_known(&it.key)) {
+            package.verify_signature(&self.keys)?;
+        }
+        package.verify_data()
+    }
+}
+
+fn file_name(name: &str, version: &str) -> String {
+    format!("{name}-{version}.apk")
+}
+
+/// The bytes of `Q1…`.
+fn identity(checksum: &str) -> Result<Sha1, apk::Error> {
+    let decoded = checksum.strip_prefix("Q1").and_then(|text| BASE64.decode(text).ok());
+    let bytes = decoded.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
+    bytes.map(Sha1).ok_or_else(|| apk::Error::Malformed {
+        what: "index",
+        problem: format!("`{checksum}` is not a checksum"),
+    })
+}
+
+fn empty_catalog() -> Result<Catalog, Error> {
+    catalog::build(&[]).ok_or_else(too_large)
+}
+
+fn too_large() -> Error {
+    Error::Invalid("the index is too large".to_owned())
+}
+
+fn load_keys(client: &Client, options: &Options) -> Result<KeyRing, Error> {
+    let mut keys = KeyRing::default();
+    for text in &options.keys {
+        let address = Address::parse(text)?;
+        let invalid = |problem: String| Error::Invalid(format!("key `{address}`: {problem}"));
+        let name = address.file_name().ok_or_else(|| invalid("it has no file name".to_owned()))?;
+        let pem = match &address {
+            Address::Local(path) => {
+                fs_err::read(path).map_err(|error| invalid(error.to_string()))?
+            }
+            Address::Remote(remote) => {
+                cache::get(client, &options.cache_dir, remote, LARGEST_KEY)?.bytes
+            }
+        };
+        keys.add(&name, &pem).map_err(|error| invalid(error.to_string()))?;
+    }
+    Ok(keys)
+}
+
+struct Opener<'a> {
+    client: &'a Client,
+    keys: &'a KeyRing,
+    options: &'a Options,
+    snapshots: Snapshots,
+}
+
+impl Opener<'_> {
+    /// The catalog of a repository; `None` for a directory without an index.
+    fn catalog(&self, directory: &Address) -> Result<Option<Catalog>, Error> {
+        let address = directory.join(&["APKINDEX.tar.gz"]);
+        let in_index = |source| Error::Format { location: address.to_string(), source };
+        let document = match &address {
+            Address::Local(path) => match fs_err::read(path) {
+                Ok(bytes) => Document::new(bytes),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error.into()),
+            },
+            Address::Remote(remote) => {
+                cache::get(self.client, &self.options.cache_dir, remote, LARGEST_INDEX)?
+            }
+        };
+        if !self.options.ignore_signatures {
+            apk::index::verify(&document.bytes, self.keys).map_err(in_index)?;
+        }
+        if let Some(catalog) = self.snapshots.load(&document.digest) {
+            return Ok(Some(catalog));
+        }
+        let text = archive::text(&document.bytes).map_err(in_index)?;
+        let catalog = catalog::build(&text).ok_or_else(too_large)?;
+        self.snapshots.store(&document.digest, &catalog);
+        Ok(Some(catalog))
+    }
+}
+
+/// Does something for each item, on several threads. Of several errors the first item's is
+/// returned; after an error no new items are begun.
+fn in_parallel<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, Error> + Sync,
+) -> Result<Vec<R>, Error> {
+    if let [only] = items {
+        return Ok(vec![work(only)?]);
+    }
+    let next = AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<Result<R, Error>>>> =
+        items.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(item), Some(slot)) = (items.get(index), results.get(index)) else {
+                        return;
+                    };
+                    let result = work(item);
+                    if result.is_err() {
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                    if let Ok(mut slot) = slot.lock() {
+                        *slot = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    // What was not begun stands behind an error.
+    results.into_iter().filter_map(|slot| slot.into_inner().ok().flatten()).collect()
+}
