@@ -1,6 +1,9 @@
 //! The one integration binary. Each module is a group of tests; see `support` for the harness.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod buildkit;
 mod cli;
-mod dockerfile;
-mod dockerfile_plan;
+mod daemon;
 mod support;

@@ -160,14 +160,17 @@ pub fn build(spec: &Spec, places: &Places, output: &Output, options: &RunOptions
     for cache in &options.export_cache {
         argv.pair("--export-cache", cache);
     }
-    argv.pair("--progress", "rawjson");
     match output {
-        Output::TarStream => argv.pair("--output", "type=tar,dest=-"),
+        Output::TarStream => {
+            argv.pair("--progress", "rawjson");
+            argv.pair("--output", "type=tar,dest=-");
+        }
+        // For a person to run: buildctl's own progress.
         Output::TarFile(file) => {
             let dest = csv_field(&format!("dest={}", file.display()));
             argv.pair("--output", format!("type=tar,{dest}"));
         }
-        Output::Discard => {}
+        Output::Discard => argv.pair("--progress", "rawjson"),
     }
     argv.0
 }
@@ -276,7 +279,28 @@ mod tests {
         };
         let places = Places::real(&spec, Path::new("/tmp/run"));
         let line = shell_line(&build(&spec, &places, &Output::TarStream, &options));
-        assert_snapshot!(line, @r"");
+        assert_snapshot!(line, @r#"
+        buildctl build \
+          --frontend dockerfile.v0 \
+          --local dockerfile=/tmp/run/dockerfile \
+          --opt filename=Dockerfile \
+          --opt target=out \
+          --opt platform=linux/amd64 \
+          --oci-layout env=/cache/env \
+          --opt context:env=oci-layout://env@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
+          --local 'source=/home/me/it'\''s' \
+          --opt context:source=local:source \
+          --local scripts=/tmp/run/scripts \
+          --opt context:scripts=local:scripts \
+          --opt build-arg:http_proxy=http://proxy:3128 \
+          --secret 'id=ca,"src=/etc/a,b.pem"' \
+          --ssh default \
+          --allow security.insecure \
+          --import-cache type=registry,ref=r/c \
+          --export-cache type=registry,ref=r/c,mode=max \
+          --progress rawjson \
+          --output type=tar,dest=-
+        "#);
     }
 
     #[test]
@@ -285,7 +309,23 @@ mod tests {
         let output = Output::TarFile("output.tar".into());
         let line =
             shell_line(&build(&spec, &Places::rendered(&spec), &output, &RunOptions::default()));
-        assert_snapshot!(line, @r"");
+        assert_snapshot!(line, @r#"
+        buildctl build \
+          --frontend dockerfile.v0 \
+          --local dockerfile=. \
+          --opt filename=Dockerfile \
+          --opt target=out \
+          --opt platform=linux/amd64 \
+          --oci-layout env=contexts/env \
+          --opt context:env=oci-layout://env@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
+          --local source=contexts/source \
+          --opt context:source=local:source \
+          --local scripts=contexts/scripts \
+          --opt context:scripts=local:scripts \
+          --secret 'id=ca,"src=/etc/a,b.pem"' \
+          --allow security.insecure \
+          --output type=tar,dest=output.tar
+        "#);
     }
 
     #[test]

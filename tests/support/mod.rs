@@ -1,5 +1,7 @@
 //! The harness: a hermetic environment for the program under test, and its output as one text.
 
+pub mod buildkit;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -19,7 +19,7 @@ use crate::buildkit::{Error, tools};
 #[derive(Debug)]
 pub(super) enum Buildkitd {
     /// A child of this process.
-    Child(Handle),
+    Child(Box<Handle>),
     /// One that outlived its supervisor.
     Adopted { pid: Pid, fd: OwnedFd },
 }
@@ -47,7 +47,7 @@ impl Buildkitd {
             .stdout_to_stderr()
             .unchecked()
             .start()?;
-        Ok(Self::Child(handle))
+        Ok(Self::Child(Box::new(handle)))
     }
 
     /// The one that listens on a socket, if any does. The kernel knows which process that is.

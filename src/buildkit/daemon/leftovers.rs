@@ -6,6 +6,7 @@
 //! not depend on any of this.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,14 +19,7 @@ const RUNC_BOUND: Duration = Duration::from_secs(10);
 
 /// Ends the steps and takes away the mounts below buildkitd's root.
 pub(super) fn clear(root: &Path) {
-    for bundle in bundles(root) {
-        let Some(id) = bundle.file_name() else { continue };
-        let argv = ["delete".into(), "--force".into(), id.to_owned()];
-        match process::capture(Path::new("runc"), &argv, RUNC_BOUND) {
-            Ok(_) => tracing::info!("ended the left-over step {}", id.display()),
-            Err(error) => tracing::warn!("failed to end the left-over step: {error}"),
-        }
-    }
+    let ended: Vec<PathBuf> = bundles(root).into_iter().filter(|bundle| end(bundle)).collect();
     let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
     // Later mounts lie on earlier ones.
     for mount in mounts_below(&mounts, root).iter().rev() {
@@ -34,9 +28,35 @@ pub(super) fn clear(root: &Path) {
             Err(error) => tracing::warn!("failed to unmount `{}`: {error}", mount.display()),
         }
     }
-    for bundle in bundles(root) {
+    for bundle in ended {
         if let Err(error) = fs::remove_dir_all(&bundle) {
             tracing::warn!("{error}");
+        }
+    }
+}
+
+/// Ends the step of a bundle, whose name is the container's id.
+fn end(bundle: &Path) -> bool {
+    let Some(id) = bundle.file_name() else { return false };
+    let argv = ["delete".into(), "--force".into(), id.to_owned()];
+    let ended = ["buildkit-runc", "runc"]
+        .into_iter()
+        .find_map(|name| which::which(name).ok())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "`runc` is not on `PATH`"))
+        .and_then(|runc| process::capture(&runc, &argv, RUNC_BOUND));
+    match ended {
+        Ok(output) if output.status.success() => {
+            tracing::info!("ended the left-over step {}", id.display());
+            true
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            tracing::warn!("failed to end the left-over step: {}", said.trim());
+            false
+        }
+        Err(error) => {
+            tracing::warn!("failed to end the left-over step: {error}");
+            false
         }
     }
 }

@@ -1,0 +1,159 @@
+//! The private daemon: shared, found again, stopped in time, and never in the way of the next run.
+
+use melange2::buildkit::{Connection, PrivateDaemon};
+use melange2::fsutil::FileLock;
+use rustix::process::{Signal, kill_process};
+
+use crate::support::buildkit::{TestDaemon, processes_with};
+
+#[test]
+fn concurrent_starts_are_one_daemon() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let outputs: Vec<_> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| daemon.daemon(&["start"]))).collect();
+        starts.into_iter().map(|start| start.join().unwrap()).collect()
+    });
+    for output in outputs {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let config = daemon.dir().join("buildkitd.toml");
+    let running = processes_with(&format!("--config {}", config.display()));
+    assert_eq!(running.len(), 1, "{running:?}");
+    assert_eq!(daemon.status("users").unwrap(), "0");
+}
+
+#[test]
+fn an_unused_daemon_stops_and_keeps_its_state() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let output = daemon.daemon(&["start", "--daemon-linger", "0"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    daemon.wait_for_end();
+    assert_eq!(daemon.status("state").unwrap(), "not running");
+    assert!(!daemon.dir().join("buildkitd.sock").exists());
+    assert!(daemon.dir().join("root").is_dir());
+}
+
+#[test]
+fn a_daemon_in_use_is_not_stopped() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let options = daemon.options();
+    let connection = Connection::open(&options).unwrap();
+    assert!(connection.is_private());
+    // Another user, whose wish for no linger time must not count while the first is there.
+    assert!(daemon.daemon(&["start", "--daemon-linger", "0"]).status.success());
+    assert_eq!(PrivateDaemon::new(&options).unwrap().users(), 1);
+    let refused = daemon.daemon(&["stop"]);
+    assert_eq!(refused.status.code(), Some(3));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("used by 1 processes") && said.contains("--force"), "{said}");
+    drop(connection);
+    daemon.wait_for_end();
+    assert_eq!(daemon.status("state").unwrap(), "not running");
+}
+
+#[test]
+fn the_directory_is_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(daemon) = TestDaemon::new() else { return };
+    assert!(daemon.daemon(&["start"]).status.success());
+    let mode = fs_err::metadata(daemon.dir()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_daemon_that_can_not_start_says_why() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    daemon.script("buildkitd", "echo 'no space for anything' >&2; exit 1");
+    let output = daemon.daemon(&["start"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no space for anything"), "{said}");
+    assert!(said.contains("could not be started: buildkitd ended at once"), "{said}");
+    // Nothing is in the way of a later start.
+    fs_err::remove_file(daemon.path("bin/buildkitd")).unwrap();
+    assert!(daemon.daemon(&["start"]).status.success());
+}
+
+#[test]
+fn cache_mounts_outlive_garbage_collection_and_prune() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let step = "--mount=type=cache,id=m2-gc,target=/m touch /m/kept; mkdir -p /out";
+    let (code, said) = daemon.run(&daemon.job(&[step]));
+    assert_eq!(code, 0, "{said}");
+    let workers = Connection::open(&daemon.options()).unwrap().workers().unwrap();
+    let rules: Vec<&str> = workers.split("GC Policy rule#").skip(1).collect();
+    assert_eq!(rules.len(), 3, "{workers}");
+    assert!(rules[0].contains("type==source.local") && !rules[0].contains("exec.cachemount"));
+    assert!(rules[1].contains("type!=exec.cachemount"), "{workers}");
+    assert!(rules[2].contains("true"), "{workers}");
+    let mounts = || {
+        let output =
+            daemon.buildctl(&["du", "--filter", "type==exec.cachemount", "--format={{json .}}"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().matches("exec.cachemount").count()
+    };
+    assert_eq!(mounts(), 1);
+    assert!(daemon.daemon(&["prune"]).status.success());
+    assert_eq!(mounts(), 1);
+    let output = daemon.daemon(&["prune", "--all"]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("warning:"));
+    assert_eq!(mounts(), 0);
+}
+
+#[test]
+fn a_killed_buildkitd_is_broken_and_the_next_run_is_fine() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut run = daemon.spawn(&daemon.job(&["echo running; sleep 86401"]));
+    run.wait_for("log step 1: running");
+    kill_process(daemon.process("buildkitd"), Signal::KILL).unwrap();
+    let (code, said) = run.finish();
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("was lost"), "{said}");
+    daemon.wait_for_end();
+    assert_eq!(processes_with("sleep 86401"), [""; 0]);
+    let mounts = fs_err::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(daemon.dir().to_str().unwrap()), "{mounts}");
+    let (code, said) = daemon.run(&daemon.job(&["mkdir /out"]));
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn a_killed_supervisor_is_replaced_and_the_daemon_goes_on() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut run = daemon.spawn(&daemon.job(&["mkdir /out; mkfifo /p; echo running; sleep 2"]));
+    run.wait_for("log step 1: running");
+    let buildkitd = daemon.process("buildkitd");
+    kill_process(daemon.process("supervisor"), Signal::KILL).unwrap();
+    daemon.wait_for_end();
+    let (code, said) = daemon.run(&daemon.job(&["mkdir -p /out"]));
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(daemon.process("buildkitd"), buildkitd);
+    let (code, said) = run.finish();
+    assert_eq!(code, 0, "{said}");
+    assert!(daemon.daemon(&["stop"]).status.success());
+    assert_eq!(daemon.status("state").unwrap(), "not running");
+}
+
+#[test]
+fn a_killed_user_leaves_no_lock() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut run = daemon.spawn(&daemon.job(&["echo running; sleep 86402"]));
+    run.wait_for("log step 1: running");
+    run.signal(Signal::KILL);
+    run.finish();
+    // Nobody holds the users' lock any more.
+    drop(FileLock::exclusive(&daemon.dir().join("users.lock")).unwrap());
+    assert!(daemon.daemon(&["stop", "--force"]).status.success());
+    assert_eq!(processes_with("sleep 86402"), [""; 0]);
+}
+
+#[test]
+fn every_place_that_was_looked_at_is_named() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut command = daemon.command(env!("CARGO_BIN_EXE_melange2"));
+    let output =
+        command.args(["daemon", "status", "--addr", "unix:///nowhere/at.sock"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("help: looked at `--addr`: `unix:///nowhere/at.sock`"), "{said}");
+}
