@@ -15,6 +15,8 @@ mod sca;
 mod segment;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::path::PathBuf;

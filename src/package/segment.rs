@@ -169,8 +169,12 @@ impl SegmentWriter {
                 self.add(header, Some(sha1), node, &mut content.reader_of_all())
             }
             Kind::HardLink => {
-                let file = self.link_target(&mut header)?;
-                self.add(header, Some(file.sha1), Node::File(file), &mut io::empty())
+                let node = self.link_target(&mut header)?;
+                let sha1 = match &node {
+                    Node::File(file) => Some(file.sha1),
+                    _ => None,
+                };
+                self.add(header, sha1, node, &mut io::empty())
             }
             Kind::Symlink => {
                 let node = Node::Symlink(header.link.as_slice().into());
@@ -199,22 +203,29 @@ impl SegmentWriter {
         });
     }
 
-    /// The file that a hard link is another name of. Its target stands in the stream with the
-    /// package's directory, and in the package without.
-    fn link_target(&self, header: &mut Header) -> Result<File, Error> {
-        let link = header.link.strip_prefix(b"./").unwrap_or(&header.link);
-        let link = link.strip_prefix(b"/").unwrap_or(link);
-        let own = link
+    /// What a hard link is another name of. Its target stands in the stream with the package's
+    /// directory, and in the package without. A symbolic link that has two names becomes two.
+    fn link_target(&self, header: &mut Header) -> Result<Node, Error> {
+        let target = header
+            .link
             .strip_prefix(self.package.as_bytes())
             .and_then(|rest| rest.strip_prefix(b"/"))
-            .map(<[u8]>::to_vec);
-        let found = own.as_ref().and_then(|target| self.tree.get(target));
-        let (Some(target), Some(Node::File(file))) = (own, found) else {
-            return Err(self.problem(format!(
-                "`{}` is a hard link to `{}`, which is no earlier file of the package",
-                shown(&header.path),
-                shown(&header.link)
-            )));
+            .map(<[u8]>::to_vec)
+            .unwrap_or_default();
+        let node = match self.tree.get(&target) {
+            Some(Node::File(file)) => Node::File(File { mode: header.mode, ..file.clone() }),
+            Some(Node::Symlink(to)) => {
+                header.kind = Kind::Symlink;
+                header.link = to.to_vec();
+                return Ok(Node::Symlink(to.clone()));
+            }
+            _ => {
+                return Err(self.problem(format!(
+                    "`{}` is a hard link to `{}`, which is no earlier file of the package",
+                    shown(&header.path),
+                    shown(&header.link)
+                )));
+            }
         };
         if self.capabilities.contains_key(&header.path) {
             return Err(self.problem(format!(
@@ -224,7 +235,7 @@ impl SegmentWriter {
             )));
         }
         header.link = target;
-        Ok(File { mode: header.mode, ..file.clone() })
+        Ok(node)
     }
 
     fn add(

@@ -63,7 +63,7 @@ fn of_fetch(with: &Value, n: usize, namespace: &str) -> Option<SpdxPackage> {
     let given = digests.iter().filter(|(_, value)| !value.is_empty());
     let mut qualifiers = vec![("download_url", uri.clone())];
     // A package URL has room for one: the stronger.
-    if let Some((algorithm, value)) = given.clone().last() {
+    if let Some((algorithm, value)) = given.clone().next_back() {
         qualifiers.insert(0, ("checksum", format!("{}:{value}", algorithm.to_lowercase())));
     }
     let purl = PackageUrl {

@@ -165,6 +165,12 @@ fn is_below(path: &[u8], directories: &[&[u8]]) -> bool {
     directories.iter().any(|directory| path.starts_with(directory))
 }
 
+/// A small 64-bit ELF object, for tests of whole packages.
+#[cfg(test)]
+pub fn elf_object(interpreter: Option<&str>, needed: &[&str], soname: Option<&str>) -> Vec<u8> {
+    elf::tests::object(interpreter, needed, soname, true)
+}
+
 #[cfg(test)]
 mod testing {
     //! Packages for the scanners' tests.
