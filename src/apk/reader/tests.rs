@@ -61,7 +61,7 @@ fn a_package_is_read_as_it_was_written() {
     let mut entries = apk.entries().unwrap();
     let mut found = Vec::new();
     while let Some(header) = entries.next_entry().unwrap() {
-        let sum = header.pax.get("APK-TOOLS.checksum.SHA1").map(|sum| sum.len());
+        let sum = header.pax.get("APK-TOOLS.checksum.SHA1").map(Vec::len);
         found.push((header.display_path(), header.kind, header.mode, sum));
     }
     assert_eq!(
