@@ -3,5 +3,6 @@
 mod apk;
 mod apk_peers;
 mod cli;
-mod daemon;
+mod image_apko;
+mod image_fixture;
 mod support;

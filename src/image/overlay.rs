@@ -5,7 +5,7 @@
 //! layers show is compared with the tree that was meant; the difference is the last layer, so it
 //! repairs the attributes of directories that several packages have, too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::install::Member;
 use super::layers::{Layer, Piece};
@@ -80,18 +80,35 @@ impl Shown {
         self.nodes.insert(path.to_vec(), node);
     }
 
-    /// The paths that are not shown as the tree has them, in byte order.
+    /// The paths that are not shown as the tree has them, in byte order. With a file come all its
+    /// names, or they would not be links of one file any more.
     pub(super) fn missing<'a>(
         &self,
         tree: &'a Tree,
         members: &[Member<'_>],
     ) -> Vec<(&'a [u8], &'a Node)> {
+        let is_missing = |path: &[u8], node: &Node| {
+            !path.is_empty()
+                && !self.nodes.get(path).is_some_and(|shown| is_same(shown, node, members))
+        };
+        let again: HashSet<&Source> = tree
+            .iter()
+            .filter(|(path, node)| is_missing(path, node))
+            .filter_map(|(_, node)| source(node))
+            .collect();
         tree.iter()
             .filter(|(path, node)| {
-                !path.is_empty()
-                    && !self.nodes.get(*path).is_some_and(|shown| is_same(shown, node, members))
+                is_missing(path, node) || source(node).is_some_and(|source| again.contains(source))
             })
             .collect()
+    }
+}
+
+/// The package's file that a node is.
+fn source(node: &Node) -> Option<&Source> {
+    match &node.body {
+        Body::File(source @ Source::Package { .. }) => Some(source),
+        _ => None,
     }
 }
 

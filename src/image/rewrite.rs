@@ -4,7 +4,7 @@
 //! are streamed: memory does not grow with them. What is in a layer was decided before
 //! ([`super::layers`], [`super::overlay`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 
 use flate2::read::MultiGzDecoder;
@@ -177,19 +177,7 @@ fn made(piece: &Piece) -> Header {
 }
 
 fn header(path: &[u8], kind: Kind, mode: u32) -> Header {
-    Header {
-        path: path.to_vec(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        uname: Vec::new(),
-        gname: Vec::new(),
-        size: 0,
-        mtime: 0,
-        link: Vec::new(),
-        pax: BTreeMap::new(),
-    }
+    Header { mode, ..Header::new(path, kind) }
 }
 
 /// Content of packages' files that the last layer repeats, in a temporary file.

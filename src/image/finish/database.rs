@@ -41,8 +41,8 @@ pub(super) fn write(
         database.extend_from_slice(fields(apk).as_bytes());
         files(&mut database, members, installed, package);
         database.push(b'\n');
-        for trigger in &apk.info.triggers {
-            triggers.push_str(&format!("{} {trigger}\n", q1(&apk.identity)));
+        if !apk.info.triggers.is_empty() {
+            triggers.push_str(&format!("{} {}\n", q1(&apk.identity), apk.info.triggers.join(" ")));
         }
     }
     let scripts = scripts(apks)?;
@@ -180,17 +180,11 @@ fn scripts(apks: &[Apk]) -> Result<Vec<u8>, Error> {
             let info = &apk.info;
             let path = format!("{}-{}.{}{name}", info.name, info.version, q1(&apk.identity));
             let header = Header {
-                path: path.into_bytes(),
-                kind: Kind::File,
                 mode: 0o755,
-                uid: 0,
-                gid: 0,
                 uname: b"root".to_vec(),
                 gname: b"root".to_vec(),
                 size: content.len() as u64,
-                mtime: 0,
-                link: Vec::new(),
-                pax: BTreeMap::new(),
+                ..Header::new(path, Kind::File)
             };
             let mut content = content.as_slice();
             tar.append(&header, &mut content).map_err(|error| package_error(apk, error))?;
