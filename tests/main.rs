@@ -3,6 +3,5 @@
 mod apk;
 mod apk_peers;
 mod cli;
-mod image_apko;
-mod image_fixture;
+mod corpus;
 mod support;

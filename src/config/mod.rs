@@ -1,18 +1,17 @@
 //! Stage 1: the recipe's text as typed values that keep their place in the file.
 //!
-//! Nothing is substituted or decided here; `${{…}}` stands in the values as written.
+//! Nothing is substituted or decided here; `${{…}}` stands in the values as written. The text
+//! becomes a tree of nodes (`yaml`), the tree becomes the types of `schema` (`reader`, `field`),
+//! and everything that is wrong is found in one run.
 
-use std::path::Path;
+pub(crate) mod field;
+mod load;
+pub(crate) mod reader;
+mod record;
+mod schema;
+mod yaml;
 
-use crate::diagnostic::Diagnostics;
-
-/// A recipe as written.
-#[derive(Clone, Debug)]
-pub struct Config {
-    _private: (),
-}
-
-/// Reads a recipe, or says everything that is wrong with it.
-pub fn load(path: &Path) -> Result<Config, Diagnostics> {
-    todo!("{}", path.display())
-}
+pub use field::{Condition, Dict, Entry, Text};
+pub use load::load;
+pub(crate) use load::{parse_pipeline, read_source};
+pub use schema::*;

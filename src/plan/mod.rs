@@ -2,13 +2,30 @@
 //!
 //! A [`Plan`] holds no `${{…}}` any more. Does not know Dockerfiles, BuildKit or apk archives.
 
+mod check;
+mod compile;
+mod compiled;
+mod condition;
+mod early;
+mod environment;
+mod inputs;
+mod library;
+mod package;
+mod reference;
+mod resolve;
+mod steps;
+mod transform;
+mod variables;
+
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
 use crate::arch::Arch;
-use crate::config::Config;
 use crate::diagnostic::{Diagnostics, Span};
+
+pub use library::builtin_pipelines;
+pub use resolve::resolve;
 
 /// Everything that is to be done for one recipe on one architecture.
 #[derive(Clone, Debug)]
@@ -27,18 +44,13 @@ pub struct Plan {
     pub packages: Vec<Package>,
     /// `.melange.yaml`: the compiled recipe without locked versions.
     pub compiled: Compiled,
+    /// What deserves a look although the recipe can be built.
+    pub warnings: Diagnostics,
 }
 
 /// The compiled recipe in upstream's shape, written as `.melange.yaml` and by `compile`.
 #[derive(Clone, Debug)]
 pub struct Compiled(pub serde_json::Value);
-
-impl Compiled {
-    /// YAML, with the environment's packages replaced by the locked `name=version` list.
-    pub fn to_yaml(&self, locked: &[String]) -> String {
-        todo!("{locked:?}")
-    }
-}
 
 /// What the steps run in.
 #[derive(Clone, Debug, Default)]
@@ -180,11 +192,4 @@ pub struct Context {
     pub package_append: Vec<String>,
     /// `--git-commit`: the default of `package.commit`.
     pub commit: String,
-}
-
-/// What a recipe means for one architecture, or everything that is wrong with it.
-///
-/// `Ok(None)` means that `target-architecture` excludes it.
-pub fn resolve(config: &Config, context: &Context) -> Result<Option<Plan>, Diagnostics> {
-    todo!("{config:?} {context:?}")
 }

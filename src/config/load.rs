@@ -1,0 +1,120 @@
+//! Files to typed values: recipes strictly, pipeline files leniently. Stage 1's entry.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::field::Field;
+use super::reader::{Reader, UnknownKeys};
+use super::schema::{Config, Step};
+use super::yaml;
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+
+/// The largest file that is read. The largest recipe of Wolfi has 68 KB.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Reads a recipe, or says everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Config, Diagnostics> {
+    let source = read_source(path)?;
+    parse(&source, UnknownKeys::Refused)
+}
+
+/// Reads a pipeline file, which is a step; keys that the schema does not know are skipped.
+pub(crate) fn parse_pipeline(source: &Arc<Source>) -> Result<Step, Diagnostics> {
+    parse(source, UnknownKeys::Ignored)
+}
+
+fn parse<T: Field>(source: &Arc<Source>, unknown: UnknownKeys) -> Result<T, Diagnostics> {
+    let (node, problems) = yaml::parse(source);
+    let mut reader = Reader::new(source, unknown);
+    reader.problems = problems;
+    let value = node.map(|node| T::read(&node, &mut reader)).unwrap_or_default();
+    if reader.problems.has_errors() {
+        return Err(in_file_order(reader.problems));
+    }
+    Ok(value)
+}
+
+fn in_file_order(mut problems: Diagnostics) -> Diagnostics {
+    problems.items.sort_by_key(|item| item.labels.first().map_or(0, |(span, _)| span.bytes.start));
+    problems
+}
+
+/// Reads a text file: UTF-8, of limited size, a byte order mark removed.
+pub(crate) fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Diagnostics::from(Diagnostic::without_place("unreadable", error.to_string()))
+    };
+    let file = fs_err::File::open(path).map_err(|error| unreadable(&error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = format!("`{}` is larger than 1 MiB: not a recipe", path.display());
+        return Err(unreadable(&message));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    Ok(Arc::new(Source { path: path.to_owned(), text }))
+}
+
+/// Points to the first byte that is not UTF-8.
+fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Diagnostics {
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let source = Arc::new(Source { path: path.to_owned(), text });
+    let end = at + char::REPLACEMENT_CHARACTER.len_utf8();
+    Diagnostic::error("encoding", "not UTF-8", Span::new(&source, at..end), "these bytes")
+        .help("save the file as UTF-8")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_text(text: &str) -> Result<Config, Diagnostics> {
+        let source = Arc::new(Source { path: "test.yaml".into(), text: text.to_owned() });
+        parse(&source, UnknownKeys::Refused)
+    }
+
+    #[test]
+    fn several_mistakes_are_found_at_once() {
+        let problems = parse_text(
+            "package:\n  name: a\n  verison: 1\n  epoch: '1'\npipeline:\n  runs: x\npipline: []\n",
+        )
+        .unwrap_err();
+        let found: Vec<_> = problems
+            .items
+            .iter()
+            .map(|item| (item.labels[0].0.line(), item.code, item.help.clone().unwrap_or_default()))
+            .collect();
+        assert_eq!(found[0], (3, "unknown-key", "did you mean `version`?".to_owned()));
+        assert_eq!((found[1].0, found[1].1), (4, "wrong-type"));
+        assert_eq!((found[2].0, found[2].1), (6, "wrong-type"));
+        assert_eq!(found[3], (7, "unknown-key", "did you mean `pipeline`?".to_owned()));
+    }
+
+    #[test]
+    fn values_keep_text_and_place() {
+        let config = parse_text("package: {name: x, version: 1.10, epoch: 3}\ntest:\n").unwrap();
+        assert_eq!(config.package.version.as_str(), "1.10");
+        assert_eq!(config.package.version.span.to_string(), "test.yaml:1:29");
+        assert!(config.test.is_none());
+    }
+
+    #[test]
+    fn pipeline_files_may_carry_other_keys() {
+        let text = "description: x\npipeline:\n  - description: y\n    runs: z\n";
+        let source = Arc::new(Source { path: "p.yaml".into(), text: text.to_owned() });
+        assert_eq!(parse_pipeline(&source).unwrap().pipeline[0].runs.as_str(), "z");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_pointed_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.yaml");
+        fs_err::write(&path, b"package:\n  name: \xff\xfe\n").unwrap();
+        let problems = load(&path).unwrap_err();
+        assert_eq!(problems.items[0].labels[0].0.line_column(), (2, 9));
+    }
+}

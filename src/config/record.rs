@@ -1,0 +1,88 @@
+//! `record!`: a mapping of the schema, declared once.
+//!
+//! Stage 1. One declaration gives the type, its reader (keys, unknown keys with suggestions), its
+//! part in substitution and its JSON, so that these can't disagree.
+
+/// Declares a struct of the recipe's schema.
+///
+/// Each field is `name: Type = "key" [flags]`. Flags: `early` — early substitution reaches it;
+/// `always` — `compile` prints it even when empty; `silent` — `compile` never prints it.
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $key:literal [$($flag:ident)*], )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name {
+            $( $(#[$field_meta])* pub $field: $type, )*
+            /// Where it stands.
+            pub span: $crate::diagnostic::Span,
+        }
+
+        impl $name {
+            /// The keys that it has.
+            pub(crate) const KEYS: &[&str] = &[$($key),*];
+        }
+
+        impl $crate::config::field::Field for $name {
+            fn read(
+                node: &$crate::config::yaml::Node,
+                reader: &mut $crate::config::reader::Reader<'_>,
+            ) -> Self {
+                let mut record = Self { span: reader.span(&node.bytes), ..Self::default() };
+                for (key, node) in reader.entries(node) {
+                    match key.text.as_str() {
+                        $( $key => {
+                            record.$field = $crate::config::field::Field::read(node, reader);
+                        } )*
+                        _ => reader.unknown_key(key, Self::KEYS),
+                    }
+                }
+                record
+            }
+
+            fn json(&self) -> serde_json::Value {
+                let mut json = serde_json::Map::new();
+                $(
+                    let silent = record!(@has silent [$($flag)*]);
+                    let always = record!(@has always [$($flag)*]);
+                    if !silent && (always || !$crate::config::field::Field::is_unset(&self.$field)) {
+                        json.insert(
+                            $key.to_owned(),
+                            $crate::config::field::Field::json(&self.$field),
+                        );
+                    }
+                )*
+                serde_json::Value::Object(json)
+            }
+
+            /// Upstream's structs have no empty value: Go writes them always.
+            fn is_unset(&self) -> bool {
+                false
+            }
+
+            fn visit(&mut self, visitor: &mut dyn $crate::config::field::Visit) {
+                $(
+                    if record!(@has early [$($flag)*]) {
+                        $crate::config::field::Field::visit(&mut self.$field, visitor);
+                    }
+                )*
+                let _ = visitor;
+            }
+        }
+    };
+    (@has early []) => { false };
+    (@has early [early $($rest:ident)*]) => { true };
+    (@has early [$other:ident $($rest:ident)*]) => { record!(@has early [$($rest)*]) };
+    (@has always []) => { false };
+    (@has always [always $($rest:ident)*]) => { true };
+    (@has always [$other:ident $($rest:ident)*]) => { record!(@has always [$($rest)*]) };
+    (@has silent []) => { false };
+    (@has silent [silent $($rest:ident)*]) => { true };
+    (@has silent [$other:ident $($rest:ident)*]) => { record!(@has silent [$($rest)*]) };
+}
+
+pub(crate) use record;

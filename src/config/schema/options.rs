@@ -1,0 +1,74 @@
+//! `options:`: variants that `--build-option` turns on.
+
+use serde_json::{Value as Json, json};
+
+use crate::config::field::{Dict, Field, Text};
+use crate::config::reader::Reader;
+use crate::config::record::record;
+use crate::config::yaml::Node;
+
+/// A variant.
+///
+/// Upstream's type has no JSON names, so that `compile` prints Go's: this wraps the record.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOption(pub Variant);
+
+impl Field for BuildOption {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
+        Self(Variant::read(node, reader))
+    }
+
+    fn json(&self) -> Json {
+        // Go's nil and its empty value, which these can't tell apart, are written as nil.
+        let list = |items: &Vec<Text>| if items.is_empty() { Json::Null } else { items.json() };
+        let packages = &self.0.environment.contents.packages;
+        let vars = if self.0.vars.is_unset() { Json::Null } else { self.0.vars.json() };
+        json!({
+            "Vars": vars,
+            "Environment": { "Contents": { "Packages": {
+                "Add": list(&packages.add),
+                "Remove": list(&packages.remove),
+            } } },
+        })
+    }
+
+    fn is_unset(&self) -> bool {
+        false
+    }
+}
+
+record! {
+    /// What a variant changes.
+    pub struct Variant {
+        /// Variables that it sets.
+        vars: Dict = "vars" [],
+        /// The environment's change.
+        environment: EnvironmentOption = "environment" [],
+    }
+}
+
+record! {
+    /// A change of the environment.
+    pub struct EnvironmentOption {
+        /// Of its contents.
+        contents: ContentsOption = "contents" [],
+    }
+}
+
+record! {
+    /// A change of the environment's contents.
+    pub struct ContentsOption {
+        /// Of its packages.
+        packages: ListOption = "packages" [],
+    }
+}
+
+record! {
+    /// A change of a list.
+    pub struct ListOption {
+        /// To add.
+        add: Vec<Text> = "add" [],
+        /// To remove, by their exact text.
+        remove: Vec<Text> = "remove" [],
+    }
+}

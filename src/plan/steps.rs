@@ -1,0 +1,125 @@
+//! Compiled steps in running order, with what each inherits.
+//!
+//! Stage 2's last part before the Dockerfile: a flat list, nothing left to decide.
+
+use indexmap::IndexMap;
+
+use super::Step;
+use super::compile::Compiled;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+const WORKSPACE: &str = "/home/build";
+
+/// Puts the steps of one package in running order.
+pub(super) struct Flatten<'a> {
+    /// Index of the package.
+    pub(super) package: usize,
+    /// Where they go.
+    pub(super) steps: &'a mut Vec<Step>,
+    /// What is wrong.
+    pub(super) problems: &'a mut Diagnostics,
+}
+
+impl Flatten<'_> {
+    /// All steps of a package.
+    pub(super) fn all(&mut self, steps: &[Compiled]) {
+        for step in steps {
+            self.step(step, &IndexMap::new());
+        }
+    }
+
+    /// A step and its children; whether it ran.
+    fn step(&mut self, compiled: &Compiled, inherited: &IndexMap<String, String>) -> bool {
+        if !compiled.runs {
+            return false;
+        }
+        let mut variables = inherited.clone();
+        let own = compiled.step.environment.iter();
+        variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let directory = absolute(compiled.step.working_directory.as_str());
+        let script = compiled.step.runs.as_str();
+        if !script.trim().is_empty() || must_make_directory(compiled, &directory) {
+            self.steps.push(Step {
+                label: label(compiled),
+                uses: compiled.pipeline.clone(),
+                package: self.package,
+                script: script.to_owned(),
+                working_directory: directory,
+                variables: variables.clone(),
+                places: compiled.places.clone(),
+            });
+        }
+        let mut ran = 0;
+        for child in &compiled.children {
+            ran += i64::from(self.step(child, &variables));
+        }
+        self.check_assertions(compiled, ran);
+        true
+    }
+
+    fn check_assertions(&mut self, compiled: &Compiled, ran: i64) {
+        let Some(assertions) = &compiled.step.assertions else { return };
+        let required = assertions.required_steps;
+        if required != ran {
+            let message = format!("{required} nested steps must run, but {ran} would");
+            let span = assertions.span.clone();
+            let diagnostic = Diagnostic::error("required-steps", message, span, "")
+                .help("look at the `if:` of the nested steps, and at the architecture");
+            self.problems.push(diagnostic);
+        }
+    }
+}
+
+/// Whether a step without a script is there for its directory, which no child would make.
+fn must_make_directory(compiled: &Compiled, directory: &str) -> bool {
+    let makes = |child: &Compiled| {
+        child.runs && absolute(child.step.working_directory.as_str()) == directory
+    };
+    directory != WORKSPACE && !compiled.children.iter().any(makes)
+}
+
+/// What the user knows a step by.
+fn label(compiled: &Compiled) -> String {
+    let step = &compiled.step;
+    let first_line = || step.runs.as_str().lines().map(str::trim).find(|line| !line.is_empty());
+    let label = [step.name.as_str(), step.uses.as_str()].into_iter().find(|text| !text.is_empty());
+    let label = label.or(compiled.pipeline.as_deref()).or_else(first_line).unwrap_or("(no script)");
+    label.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A working directory below the workspace, or an absolute one, without `.` and `..`.
+fn absolute(directory: &str) -> String {
+    let joined = match directory.starts_with('/') {
+        true => directory.to_owned(),
+        false => format!("{WORKSPACE}/{directory}"),
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in joined.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::absolute;
+
+    #[test]
+    fn directories_are_below_the_workspace() {
+        for (directory, expected) in [
+            ("", "/home/build"),
+            ("a/./b/", "/home/build/a/b"),
+            ("../x", "/home/x"),
+            ("/tmp/../var", "/var"),
+            ("../../../..", "/"),
+        ] {
+            assert_eq!(absolute(directory), expected);
+        }
+    }
+}
