@@ -131,35 +131,53 @@ fn write_package(path: &Path, recipe: Recipe, signer: &Signer) {
 
 /// A shared library of nothing but headers, a dynamic section and a string table.
 pub fn library(soname: &str) -> Vec<u8> {
-    let mut file = vec![0; 224];
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    let base = 0x1000u64;
-    put(0, b"\x7fELF\x02\x01\x01");
-    for (at, half) in [(16, 3u16), (18, 62), (52, 64), (54, 56), (56, 2), (58, 64)] {
-        put(at, &half.to_le_bytes());
+    let strings = [b"\0", soname.as_bytes(), b"\0"].concat();
+    let (dynamic, base) = (176u64, 0x1000u64);
+    let strings_at = dynamic + 48;
+    let sections_at = strings_at + strings.len() as u64;
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    // ET_DYN, EM_X86_64, EV_CURRENT, entry, program headers, section headers, flags, sizes.
+    for half in [3u16, 62] {
+        file.extend(half.to_le_bytes());
     }
-    put(20, &1u32.to_le_bytes());
-    put(32, &64u64.to_le_bytes());
-    put(64, &1u32.to_le_bytes());
-    put(120, &2u32.to_le_bytes());
-    for (at, number) in [
-        (80, base),
-        (96, 0x1000),
-        (104, 0x1000),
-        (128, 176),
-        (136, base + 176),
-        (152, 48),
-        (160, 48),
-        (176, 5),
-        (184, base + 224),
-        (192, 14),
-        (200, 1),
-    ] {
-        put(at, &number.to_le_bytes());
+    file.extend(1u32.to_le_bytes());
+    for number in [0, 64, sections_at] {
+        file.extend(number.to_le_bytes());
     }
-    file.push(0);
-    file.extend_from_slice(soname.as_bytes());
-    file.push(0);
+    file.extend(0u32.to_le_bytes());
+    for half in [64u16, 56, 2, 64, 3, 2] {
+        file.extend(half.to_le_bytes());
+    }
+    // PT_LOAD, PT_DYNAMIC: offset, address twice, size twice, alignment.
+    for (kind, at, size) in [(1u32, 0, 0x1000), (2, dynamic, 48)] {
+        file.extend(kind.to_le_bytes());
+        file.extend(4u32.to_le_bytes());
+        for number in [at, base + at, base + at, size, size, 8u64] {
+            file.extend(number.to_le_bytes());
+        }
+    }
+    // DT_STRTAB, DT_SONAME, DT_NULL.
+    for number in [5, base + strings_at, 14, 1, 0, 0u64] {
+        file.extend(number.to_le_bytes());
+    }
+    file.extend(&strings);
+    // Sections: none, .dynamic, .dynstr: name, type, flags, address, offset, size, link, info, …
+    let strings_size = strings.len() as u64;
+    for (kind, at, size, link, each) in
+        [(0u32, 0, 0, 0u32, 0u64), (6, dynamic, 48, 2, 16), (3, strings_at, strings_size, 0, 0)]
+    {
+        file.extend(0u32.to_le_bytes());
+        file.extend(kind.to_le_bytes());
+        for number in [0, base + at, at, size] {
+            file.extend(number.to_le_bytes());
+        }
+        file.extend(link.to_le_bytes());
+        file.extend(0u32.to_le_bytes());
+        for number in [1, each] {
+            file.extend(number.to_le_bytes());
+        }
+    }
     file
 }
 
