@@ -31,7 +31,7 @@ use melange2::image::{self, Error, Group, Layout, Package, PathChange, Request, 
 use crate::image_fixture::{Node, Recipe, Repository, Tree, gunzip, library};
 
 /// Packages that have all that makes layers difficult.
-fn difficult() -> Vec<Recipe> {
+pub fn difficult() -> Vec<Recipe> {
     vec![
         base(),
         Recipe::new("libc")

@@ -67,6 +67,14 @@ impl Recipe {
         self.entry(Header { mode, ..Header::new(path, Kind::File) }, content.as_ref())
     }
 
+    /// Gives a file other content.
+    pub fn replace_content(&mut self, path: &str, content: &[u8]) {
+        let found = self.entries.iter_mut().find(|(header, _)| header.path == path.as_bytes());
+        let (header, old) = found.unwrap();
+        header.size = content.len() as u64;
+        *old = content.to_vec();
+    }
+
     pub fn symlink(self, path: &str, target: &str) -> Self {
         self.entry(Header { link: target.into(), ..Header::new(path, Kind::Symlink) }, b"")
     }

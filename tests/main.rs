@@ -3,5 +3,7 @@
 mod apk;
 mod apk_peers;
 mod cli;
-mod corpus;
+mod image_apko;
+mod image_buildkit;
+mod image_fixture;
 mod support;
