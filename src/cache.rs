@@ -3,6 +3,8 @@
 //! Around the stages: `BuildConfig` holds them, `dockerfile` and `buildkit` use them. Which step
 //! gets which mount is decided in `dockerfile`, not here.
 
+use std::fmt;
+
 /// How a cache mount is shared between steps that run at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
@@ -54,6 +56,12 @@ impl Group {
             Group::Apk => "apk",
             Group::Custom => "custom",
         }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

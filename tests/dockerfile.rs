@@ -3,6 +3,7 @@
 use melange2::cache::{CacheMount, Sharing};
 use melange2::dockerfile::{CacheChoice, Options, Secret, Spec, render, required_packages};
 use melange2::plan::Plan;
+use proptest::prelude::*;
 
 use crate::dockerfile_plan::{environment, options, package, plan, step, uses};
 
@@ -266,4 +267,111 @@ fn templates_put_every_value_through_a_filter() {
         }
     }
     assert!(seen > 10);
+}
+
+#[test]
+fn debugging_shows_commands_and_no_variables() {
+    let mut plan = plan();
+    plan.steps.push(step(1, "build", "true\n"));
+    plan.steps[0].variables.insert("PASSWORD".to_owned(), "hunter2".to_owned());
+    let options = Options { debug: true, ..options() };
+    let text = spec(&plan, &[], &options).text;
+    let (before, after) = text.split_once("set -exo pipefail\n").unwrap();
+    assert!(before.contains("export PASSWORD=hunter2\n") && !after.contains("PASSWORD"));
+}
+
+#[test]
+fn custom_mounts_are_on_every_step() {
+    let mut plan = hello();
+    plan.steps[1].script = "git clean -fdx\n".to_owned();
+    let mut options = options();
+    options.cache_mounts.push(CacheMount::custom("mine", "/mine", Sharing::Locked));
+    let count = |options: &Options| {
+        spec(&plan, &["go"], options).text.matches("id=mine,target=/mine,sharing=locked").count()
+    };
+    assert_eq!(count(&options), plan.steps.len());
+    options.cache_choice = CacheChoice::None;
+    assert_eq!(count(&options), 0);
+}
+
+#[test]
+fn a_dockerignore_in_the_source_is_told() {
+    let source = tempfile::tempdir().unwrap();
+    let options = Options { source_dir: Some(source.path().to_owned()), ..options() };
+    assert_eq!(spec(&hello(), &[], &options).notes, Vec::<String>::new());
+    fs_err::write(source.path().join(".dockerignore"), "*.patch\n").unwrap();
+    assert_eq!(spec(&hello(), &[], &options).notes.len(), 1);
+}
+
+/// The instructions of a Dockerfile, read as BuildKit reads it.
+fn instructions(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        found.push(line.split(' ').next().unwrap().to_owned());
+        let mut line = line;
+        while line.ends_with('\\') {
+            line = lines.next().unwrap();
+        }
+        if let Some((_, word)) = line.split_once("<<'") {
+            let word = word.strip_suffix('\'').unwrap();
+            lines.by_ref().find(|line| line.trim_end_matches('\r') == word).unwrap();
+        }
+    }
+    found
+}
+
+proptest! {
+    /// Whatever a recipe says, it says it inside the instructions that are there anyway.
+    #[test]
+    fn no_value_becomes_an_instruction(
+        label in nasty(), script in nasty(), value in nasty(), own in nasty(), directory in nasty(),
+    ) {
+        let make = |label: &str, script: &str, value: &str, own: &str, directory: &str| {
+            let mut plan = plan();
+            plan.packages[0].version = label.to_owned();
+            plan.environment.variables.insert("A".to_owned(), value.to_owned());
+            plan.steps.push(step(1, label, script));
+            plan.steps[0].variables.insert("B".to_owned(), own.to_owned());
+            plan.steps[0].working_directory = format!("/{directory}");
+            render(&plan, &environment(&[]), &options())
+        };
+        let mut plain = instructions(&make("a", "b", "c", "d", "e").unwrap().text);
+        if value.contains('\n') {
+            // It is exported by the step instead.
+            let env = plain.iter().position(|word| word == "ENV").unwrap();
+            plain.remove(env);
+        }
+        match make(&label, &script, &value, &own, &directory) {
+            Ok(spec) => prop_assert_eq!(instructions(&spec.text), plain),
+            Err(_) => prop_assert!([script, value, own, directory].concat().contains('\0')),
+        }
+    }
+}
+
+fn nasty() -> impl Strategy<Value = String> {
+    const PARTS: [&str; 17] = [
+        "\n",
+        "\r",
+        "\0",
+        "\\",
+        "'",
+        "\"",
+        "$",
+        "# ",
+        "<<EOF",
+        "END_OF_SCRIPT",
+        "END_OF_FILE",
+        "EOF",
+        "\nRUN false\n",
+        "\nFROM scratch\n",
+        "${A}",
+        "é",
+        " ",
+    ];
+    proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..12)
+        .prop_map(|parts| parts.concat())
 }

@@ -1,9 +1,9 @@
 //! The one integration binary. Each module is a group of tests; see `support` for the harness.
 
-mod apk;
-mod apk_peers;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod cli;
-mod image_apko;
-mod image_buildkit;
-mod image_fixture;
+mod dockerfile;
+mod dockerfile_live;
+mod dockerfile_plan;
 mod support;

@@ -18,6 +18,7 @@ use super::{CacheChoice, Environment, Options};
 pub(super) struct Decision<'a> {
     /// The mounts, in the order in which they are configured.
     pub(super) mounts: Vec<&'a CacheMount>,
+    /// For the built-in ones.
     reason: Reason,
 }
 
@@ -32,10 +33,9 @@ enum Reason {
     Programs(Vec<(Group, String)>),
 }
 
-impl fmt::Display for Decision<'_> {
-    /// A line for the spec's comments.
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
+        match self {
             Reason::Off => write!(f, "none (turned off)"),
             Reason::All => write!(f, "all that are configured"),
             Reason::NothingConfigured => write!(f, "none (none is configured)"),
@@ -48,63 +48,78 @@ impl fmt::Display for Decision<'_> {
                 write!(f, "none (no program in the environment that uses one)")
             }
             Reason::Programs(programs) => {
-                for (index, (group, program)) in programs.iter().enumerate() {
-                    let comma = if index == 0 { "" } else { ", " };
-                    match group {
-                        Group::Custom => write!(f, "{comma}custom")?,
-                        _ => write!(f, "{comma}{} ({program})", group.name())?,
-                    }
-                }
-                Ok(())
+                let texts = programs.iter().map(|(group, program)| format!("{group} ({program})"));
+                f.write_str(&texts.collect::<Vec<_>>().join(", "))
             }
         }
     }
 }
 
+impl fmt::Display for Decision<'_> {
+    /// A line for the spec's comments.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        let custom = self.mounts.iter().any(|mount| mount.group == Group::Custom);
+        if custom && !matches!(self.reason, Reason::All) {
+            write!(f, "; and those of the command line")?;
+        }
+        Ok(())
+    }
+}
+
 /// The rule `auto`, whole. A step gets the mounts of a group if all of these hold:
 ///
-/// 1. the environment has a program of the group ([`programs`]); a custom mount needs none;
+/// 1. the environment has a program of the group ([`installed`]);
 /// 2. the step runs something, and is not one that only fetches, checks out, patches, strips or
 ///    splits (`fetch`, `git-checkout`, `git-am`, `patch`, `strip`, `split/*`);
 /// 3. its script does not take the workspace's root as data (`git clean`, `cp -r .`, `tar .`,
 ///    `find .`: `workspace_data.rs`), because mounts lie inside the workspace;
 /// 4. for apk, whose cache serves nobody else: the script calls `apk`.
+///
+/// Mounts of the command line go to every step.
 pub(super) fn decide<'a>(
     step: &Step,
     environment: &Environment,
     configured: &'a [CacheMount],
     choice: CacheChoice,
 ) -> Decision<'a> {
-    let none = |reason| Decision { mounts: Vec::new(), reason };
     match choice {
-        CacheChoice::None => return none(Reason::Off),
+        CacheChoice::None => return Decision { mounts: Vec::new(), reason: Reason::Off },
         CacheChoice::All => {
             return Decision { mounts: configured.iter().collect(), reason: Reason::All };
         }
-        CacheChoice::Auto if configured.is_empty() => return none(Reason::NothingConfigured),
         CacheChoice::Auto => {}
     }
+    let mut programs: IndexMap<Group, String> = IndexMap::new();
+    let exception = exception(step, configured);
+    if exception.is_none() {
+        for group in configured.iter().map(|mount| mount.group) {
+            if let Some(program) = installed(group, environment)
+                && (group != Group::Apk || calls_apk(&step.script))
+            {
+                programs.insert(group, program);
+            }
+        }
+    }
+    let given =
+        |mount: &&CacheMount| mount.group == Group::Custom || programs.contains_key(&mount.group);
+    let mounts = configured.iter().filter(given).collect();
+    let reason = exception.unwrap_or_else(|| Reason::Programs(programs.into_iter().collect()));
+    Decision { mounts, reason }
+}
+
+/// Why a step gets no built-in mount whatever the environment has.
+fn exception(step: &Step, configured: &[CacheMount]) -> Option<Reason> {
+    if configured.iter().all(|mount| mount.group == Group::Custom) {
+        return Some(Reason::NothingConfigured);
+    }
     if step.script.trim().is_empty() {
-        return none(Reason::Blank);
+        return Some(Reason::Blank);
     }
     if let Some(uses) = step.uses.as_deref().filter(|uses| only_moves_files(uses)) {
-        return none(Reason::Moves(uses.to_owned()));
+        return Some(Reason::Moves(uses.to_owned()));
     }
-    if let Some(command) = workspace_data::find(&step.script, &step.working_directory) {
-        return none(Reason::Root(command));
-    }
-    let mut mounts = Vec::new();
-    let mut programs: IndexMap<Group, String> = IndexMap::new();
-    for mount in configured {
-        if mount.group == Group::Apk && !calls_apk(&step.script) {
-            continue;
-        }
-        if let Some(program) = installed(mount.group, environment) {
-            mounts.push(mount);
-            programs.insert(mount.group, program);
-        }
-    }
-    Decision { mounts, reason: Reason::Programs(programs.into_iter().collect()) }
+    workspace_data::find(&step.script, &step.working_directory).map(Reason::Root)
 }
 
 fn only_moves_files(uses: &str) -> bool {
@@ -112,29 +127,28 @@ fn only_moves_files(uses: &str) -> bool {
         || uses.starts_with("split/")
 }
 
-/// The programs of a group: one of them in the environment turns its mounts on.
-fn programs(group: Group) -> &'static [&'static str] {
+/// The program of a group: in the environment, it turns the group's mounts on.
+fn program(group: Group) -> Option<&'static str> {
     match group {
-        Group::Go => &["go"],
-        Group::Python => &["pip", "pip3"],
-        Group::Rust => &["cargo"],
-        Group::Node => &["npm"],
-        Group::Ccache => &["ccache"],
-        Group::Apk => &["apk"],
-        Group::Custom => &[],
+        Group::Go => Some("go"),
+        Group::Python => Some("pip"),
+        Group::Rust => Some("cargo"),
+        Group::Node => Some("npm"),
+        Group::Ccache => Some("ccache"),
+        Group::Apk => Some("apk"),
+        Group::Custom => None,
     }
 }
 
-/// A program of the group that the environment has.
+/// The group's program as the environment has it: `pip3` and `pip3.12` are `pip` too.
 fn installed(group: Group, environment: &Environment) -> Option<String> {
-    if group == Group::Custom {
-        return Some(String::new());
-    }
-    let name = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
-    programs(group)
-        .iter()
-        .find(|wanted| environment.programs.iter().any(|path| name(path) == **wanted))
-        .map(|&program| program.to_owned())
+    let program = program(group)?;
+    let unversioned = |name: &str| match group {
+        Group::Python => name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()) == program,
+        _ => name == program,
+    };
+    let names = environment.programs.iter().filter_map(|path| path.rsplit('/').next());
+    names.filter(|name| unversioned(name)).min().map(str::to_owned)
 }
 
 fn calls_apk(script: &str) -> bool {

@@ -18,7 +18,8 @@ const TARGET: &str = "out";
 /// Renders a plan.
 ///
 /// Deterministic: the same arguments give the same text on every machine (the places in comments
-/// are as the plan has them).
+/// are as the plan has them). The one thing it looks up on disk is whether the source directory
+/// has a `.dockerignore`, for a note.
 pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Result<Spec, Error> {
     let run_as = options.run_as.as_deref().or(plan.environment.run_as.as_deref());
     let owner = user::resolve(run_as, &plan.environment.users)?;
@@ -47,6 +48,7 @@ pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Resu
         outputs,
     };
     let insecure = privileges.as_ref().filter(|privileges| privileges.insecure);
+    let notes = insecure.iter().map(|privileges| privileged(privileges)).chain(hidden(options));
     Ok(Spec {
         text: build.render()? + "\n",
         contexts,
@@ -57,7 +59,7 @@ pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Resu
         entitlements: insecure.iter().map(|_| "security.insecure".to_owned()).collect(),
         platform: plan.arch.platform(),
         files: steps.files,
-        notes: insecure.iter().map(|privileges| note(privileges)).collect(),
+        notes: notes.collect(),
     })
 }
 
@@ -165,9 +167,17 @@ fn contexts(plan: &Plan, environment: &Environment, options: &Options) -> Vec<Co
 fn secrets(options: &Options) -> Vec<super::Secret> {
     let certificates = options.ca_file.iter().map(|file| super::Secret {
         id: "ca".to_owned(),
-        source: format!("src={}", file.display()),
+        source: csv_field(&format!("src={}", file.display())),
     });
     certificates.chain(options.secrets.iter().cloned()).collect()
+}
+
+/// A field of a comma-separated value, as buildctl reads `--secret`.
+fn csv_field(text: &str) -> String {
+    if text.contains([',', '"']) {
+        return format!("\"{}\"", text.replace('"', "\"\""));
+    }
+    text.to_owned()
 }
 
 /// buildctl's arguments as a person would type them, with names for what differs from machine to
@@ -212,7 +222,18 @@ fn arguments(
     arguments
 }
 
-fn note(privileges: &Privileges) -> String {
+/// BuildKit applies a `.dockerignore` to every context that has one, and can't be told not to.
+fn hidden(options: &Options) -> Option<String> {
+    let file = options.source_dir.as_ref()?.join(".dockerignore");
+    file.exists().then(|| {
+        format!(
+            "the steps do not see the files that `{}` names: BuildKit leaves them out",
+            file.display()
+        )
+    })
+}
+
+fn privileged(privileges: &Privileges) -> String {
     let names: Vec<String> =
         privileges.asked.iter().map(|name| format!("`CAP_{}`", name.to_uppercase())).collect();
     format!(

@@ -1,0 +1,153 @@
+//! Cache mounts: who owns them, what they leave behind, which steps are spared.
+
+use melange2::cache::{CacheMount, Sharing};
+use melange2::dockerfile::{CacheChoice, Options};
+use melange2::plan::Plan;
+
+use super::daemon::{Built, daemon};
+use crate::dockerfile_plan::{options, package, plan, step};
+
+const OUT: &str = "/home/build/melange-out/hello";
+const ALL: [&str; 6] = ["go", "pip", "cargo", "npm", "ccache", "apk"];
+
+/// A word that no other run of the tests has, so that nothing is CACHED.
+fn nonce() -> String {
+    let path = tempfile::NamedTempFile::new().unwrap().path().display().to_string();
+    path.rsplit('/').next().unwrap().to_owned()
+}
+
+fn built(plan: &Plan, options: &Options) -> Option<Built> {
+    Some(daemon()?.build(plan, &ALL, options))
+}
+
+/// Writes into each mount and beside it; then what it found is listed.
+fn visit(nonce: &str) -> String {
+    format!(
+        "for d in go/pkg/mod .cache/go-build .cache/pip .npm .cargo/registry .cargo/git .ccache; do
+           stat -c '%u:%g %a %n' /home/build/$d
+           cat /home/build/$d/visitor || :
+           echo {nonce} > /home/build/$d/visitor
+           stat -c '%u:%g %n' /home/build/$d/..
+           mkdir -p /home/build/$d/../beside
+         done > {OUT}/list 2>&1
+         echo {nonce} > /var/cache/melange/visitor
+         echo {nonce} > /var/cache/apk/visitor; apk || :
+         touch /home/build/go/bin\n"
+    )
+}
+
+#[test]
+fn the_user_owns_mounts_and_what_is_around_them() {
+    let Some(daemon) = daemon() else { return };
+    let mut lists = Vec::new();
+    for run_as in [None, Some("root"), Some("70:71")] {
+        let mut plan = plan();
+        plan.environment.run_as = run_as.map(str::to_owned);
+        plan.steps.push(step(1, "visit", &visit("first")));
+        plan.steps.push(step(2, "again", &visit("second")));
+        plan.steps.push(step(3, "look", &format!("find /home/build | sort > {OUT}/tree\n")));
+        let built = daemon.build(&plan, &ALL, &options());
+        let owner = match run_as {
+            None => "1000:1000",
+            Some("root") => "0:0",
+            _ => "70:71",
+        };
+        let list = built.read("hello/list");
+        let owners = list.lines().filter(|line| line.contains("/home/build"));
+        assert!(
+            owners.clone().count() == 14 && owners.clone().all(|line| line.starts_with(owner)),
+            "{list}"
+        );
+        assert!(list.lines().filter(|line| *line == "first").count() == 7, "{list}");
+        assert!(!built.read("hello/tree").contains("visitor"));
+        lists.push(list);
+    }
+    // No user sees another's.
+    assert_ne!(lists[0], lists[1]);
+}
+
+#[test]
+fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
+    // The four patterns, and a step with mounts before and after.
+    let patterns = [
+        "cp -r . /tmp/copy && mv /tmp/copy DEST",
+        "find . > /tmp/list && sort /tmp/list > DEST/list",
+        "tar -cf /tmp/all . && tar -xf /tmp/all -C DEST",
+        "find . -type f -name data | xargs sed -i s/x/y/ && cp -a data DEST/",
+        "rm -rf ./* && mkdir -p DEST melange-out/hello-doc && ls -A > DEST/left",
+        "git clean -fdx . && ls -A > DEST/left",
+    ];
+    for pattern in patterns {
+        let built = [CacheChoice::Auto, CacheChoice::None].map(|cache_choice| {
+            let mut plan = plan();
+            plan.packages.push(package("hello-doc"));
+            // A stand-in for git: removes everything below the directory.
+            let git = "git() { find . -mindepth 1 ! -path './melange-out*' ! -name '.melange*' \
+                       -delete; }\n";
+            let fill = "mkdir -p go/src; echo x > data; [ ! -d .npm ] || echo x > .npm/data\n";
+            plan.steps.push(step(1, "fill", fill));
+            let script = pattern.replace("DEST", "/home/build/melange-out/hello/d");
+            let script = format!("mkdir -p {OUT}/d\n{git}{script}\n");
+            plan.steps.push(step(2, "pattern", &script));
+            let after = format!("mkdir -p .cache/x; cat .npm/data > {OUT}-doc/npm 2>&1 || :\n");
+            plan.steps.push(step(3, "after", &after));
+            let options = Options { cache_choice, ..options() };
+            built(&plan, &options)
+        });
+        let [Some(auto), Some(none)] = built else { return };
+        let tree = |built: &Built| {
+            let mut files: Vec<_> = walkdir::WalkDir::new(built.out.path().join("hello"))
+                .into_iter()
+                .map(|entry| {
+                    let entry = entry.unwrap();
+                    let name = entry.path().strip_prefix(built.out.path()).unwrap().to_owned();
+                    let is_file = entry.file_type().is_file();
+                    let bytes = is_file.then(|| fs_err::read_to_string(entry.path()).unwrap());
+                    (name, bytes)
+                })
+                .collect();
+            files.sort();
+            files
+        };
+        assert_eq!(tree(&auto), tree(&none), "{pattern}");
+        // The caches are intact: what was put in before the pattern is there after it.
+        assert_eq!(auto.read("hello-doc/npm"), "x\n", "{pattern}");
+    }
+}
+
+#[test]
+fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
+    let mut plan = plan();
+    let script = format!("ls -A go/pkg/mod > {OUT}/inside\n");
+    plan.steps.push(step(1, "build", &script));
+    plan.steps.push(step(
+        2,
+        "look",
+        &format!("find . -path ./melange-out -prune -o -print > {OUT}/after\n"),
+    ));
+    let Some(built) = built(&plan, &options()) else { return };
+    assert!(built.read("hello/inside").lines().any(|name| name == "go.mod"));
+    assert!(!built.read("hello/after").contains("go"), "{}", built.read("hello/after"));
+}
+
+#[test]
+fn custom_mounts_are_on_every_step_and_outlive_the_build() {
+    let id = format!("test-{}", nonce().replace('.', ""));
+    let options = Options {
+        cache_mounts: vec![CacheMount::custom(id, "/home/build/.m2/repository", Sharing::Locked)],
+        ..options()
+    };
+    for (round, expected) in ["", "1\n"].into_iter().enumerate() {
+        let mut plan = plan();
+        plan.steps.push(step(
+            1,
+            "fetch",
+            &format!(
+                "cd .m2/repository; cat seen > {OUT}/seen || :; echo {} >> seen; touch ../beside",
+                round + 1
+            ),
+        ));
+        let Some(built) = built(&plan, &options) else { return };
+        assert_eq!(built.read("hello/seen"), expected);
+    }
+}
