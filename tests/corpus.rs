@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 /// The corpus, if it is there.
 fn corpus() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let shared = std::env::var_os("MELANGE2_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let shared =
+        std::env::var_os("MELANGE2_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
     let corpus = shared.join("corpus");
     if !corpus.join("recipes").is_dir() {
         println!("skipped: there is no {}", corpus.display());
@@ -44,7 +45,13 @@ fn recipes_compile_to_what_the_reference_says() {
     }
     println!("{equal} equal, {} different or failed, {} skipped", wrong.len(), skipped.len());
     assert_eq!(skipped, ["font-stix-otf-arm"]);
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), recipes.len(), wrong[..wrong.len().min(30)].join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        recipes.len(),
+        wrong[..wrong.len().min(30)].join("\n")
+    );
 }
 
 fn context(corpus: &Path) -> Context {
@@ -93,11 +100,11 @@ fn difference(path: &str, expected: &Value, actual: &Value) -> Option<String> {
                 difference(&path, one.unwrap_or(&Value::Null), other.unwrap_or(&Value::Null))
             })
         }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => one
-            .iter()
-            .zip(other)
-            .enumerate()
-            .find_map(|(index, (one, other))| difference(&format!("{path}[{index}]"), one, other)),
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            one.iter().zip(other).enumerate().find_map(|(index, (one, other))| {
+                difference(&format!("{path}[{index}]"), one, other)
+            })
+        }
         _ if expected == actual => None,
         _ => Some(format!("{path}: expected {expected}, got {actual}")),
     }

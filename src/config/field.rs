@@ -220,9 +220,8 @@ impl Field for bool {
             _ if node.is_null() => false,
             // YAML 1.1's words, which Go's reader takes where a boolean is expected.
             Value::Plain(text) => match text.as_str() {
-                "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
-                    true
-                }
+                "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y"
+                | "Y" => true,
                 "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n"
                 | "N" => false,
                 _ => reader.wrong_type(node, "`true` or `false`"),
@@ -300,7 +299,8 @@ mod tests {
 
     #[test]
     fn integers_of_both_yaml_versions() {
-        for (text, value) in [("493", 493), ("0755", 493), ("0o755", 493), ("-1", -1), ("1_0", 10)] {
+        for (text, value) in [("493", 493), ("0755", 493), ("0o755", 493), ("-1", -1), ("1_0", 10)]
+        {
             assert_eq!(integer(text), Some(value), "{text}");
         }
         for text in ["", "-", "1.0", "08", "--1", "x", "0x"] {

@@ -47,7 +47,9 @@ impl<'a> Reader<'a> {
             (Value::Quoted(_), expected) if expected.contains("quotes") => {
                 Some("remove the quotes")
             }
-            (Value::Plain(_), "a list") => Some("write `- ` before the value, on a line of its own"),
+            (Value::Plain(_), "a list") => {
+                Some("write `- ` before the value, on a line of its own")
+            }
             _ => None,
         };
         let diagnostic = Diagnostic::error("wrong-type", message, self.span(&node.bytes), label);

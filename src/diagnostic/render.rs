@@ -40,7 +40,8 @@ fn snippets(labels: &[(Span, String)]) -> Vec<Snippet<'_, annotate_snippets::Ann
     let mut rest = labels;
     let mut kind = AnnotationKind::Primary;
     while let Some((first, _)) = rest.first() {
-        let same = |(span, _): &&(Span, String)| std::sync::Arc::ptr_eq(&span.source, &first.source);
+        let same =
+            |(span, _): &&(Span, String)| std::sync::Arc::ptr_eq(&span.source, &first.source);
         let count = rest.iter().take_while(same).count();
         let (run, after) = rest.split_at(count);
         rest = after;

@@ -52,12 +52,14 @@ pub(super) fn check(config: &Config, problems: &mut Diagnostics) {
 fn name(name: &Text, what: &str, whole: &Span, problems: &mut Diagnostics) {
     if name.is_empty() {
         let message = format!("a {what} needs a name");
-        let diagnostic = Diagnostic::error("package-name", message, whole.clone(), "no `name` here");
+        let diagnostic =
+            Diagnostic::error("package-name", message, whole.clone(), "no `name` here");
         problems.push(diagnostic.help("add `name:`"));
     } else if !NAME.is_match(name.as_str()) {
         let message = format!("`{}` can't be the name of a {what}", name.as_str());
-        let diagnostic = Diagnostic::error("package-name", message, name.span.clone(), "")
-            .help("a name starts with a letter or digit and has letters, digits, `+`, `_`, `.`, `-`");
+        let diagnostic = Diagnostic::error("package-name", message, name.span.clone(), "").help(
+            "a name starts with a letter or digit and has letters, digits, `+`, `_`, `.`, `-`",
+        );
         problems.push(diagnostic);
     }
 }
@@ -103,9 +105,10 @@ fn steps(all: &[Step], problems: &mut Diagnostics) {
         let with = step.with.0.values().next().map(|entry| entry.key.clone());
         if !step.uses.is_empty() && !step.runs.is_empty() {
             let message = "a step can't have both `uses` and `runs`";
-            let diagnostic = Diagnostic::error("step", message, step.runs.span.clone(), "its own script")
-                .label(step.uses.span.clone(), "the pipeline that it uses")
-                .help("make two steps of it");
+            let diagnostic =
+                Diagnostic::error("step", message, step.runs.span.clone(), "its own script")
+                    .label(step.uses.span.clone(), "the pipeline that it uses")
+                    .help("make two steps of it");
             problems.push(diagnostic);
         } else if let (true, Some(with)) = (step.uses.is_empty(), with) {
             let message = "a step with `with` must have `uses`";
@@ -145,8 +148,14 @@ fn cpe(cpe: &Cpe, problems: &mut Diagnostics) {
         problems.push(Diagnostic::error("cpe", message, cpe.span.clone(), ""));
     }
     for field in [
-        &cpe.vendor, &cpe.product, &cpe.edition, &cpe.language, &cpe.sw_edition, &cpe.target_sw,
-        &cpe.target_hw, &cpe.other,
+        &cpe.vendor,
+        &cpe.product,
+        &cpe.edition,
+        &cpe.language,
+        &cpe.sw_edition,
+        &cpe.target_sw,
+        &cpe.target_hw,
+        &cpe.other,
     ] {
         if !field.is_empty() && !CPE_FIELD.is_match(field.as_str()) {
             let message = format!("`{}` can't be a part of a CPE", field.as_str());

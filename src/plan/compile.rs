@@ -71,10 +71,15 @@ impl<'a> Compiler<'a> {
 
     /// Compiles the steps of a package or of a test.
     pub(super) fn steps(&mut self, steps: &[Step], variables: &Variables<'_>) -> Vec<Compiled> {
-        steps.iter().map(|step| self.step(step.clone(), variables, &Inputs::new())).collect()
+        steps.iter().map(|step| self.step(step.clone(), variables, None)).collect()
     }
 
-    fn step(&mut self, mut step: Step, variables: &Variables<'_>, parent: &Inputs) -> Compiled {
+    fn step(
+        &mut self,
+        mut step: Step,
+        variables: &Variables<'_>,
+        parent: Option<&Inputs>,
+    ) -> Compiled {
         let own_place = own_place(&step);
         let depth = self.chain.len();
         // A step with both is one that was compiled before; its `uses` only tells where from.
@@ -137,7 +142,7 @@ impl<'a> Compiler<'a> {
             if child.working_directory.is_empty() {
                 child.working_directory = step.working_directory.clone();
             }
-            self.step(child, variables, inputs)
+            self.step(child, variables, Some(inputs))
         };
         children.into_iter().map(compile).collect()
     }
@@ -167,7 +172,12 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    pub(super) fn condition(&mut self, condition: &mut Condition, variables: &Variables<'_>, inputs: &Inputs) {
+    pub(super) fn condition(
+        &mut self,
+        condition: &mut Condition,
+        variables: &Variables<'_>,
+        inputs: &Inputs,
+    ) {
         let lookup = |name: &str| {
             let value = inputs::lookup(name, inputs, variables)?;
             Ok(Some(value.into_owned()))
@@ -183,7 +193,10 @@ impl<'a> Compiler<'a> {
         let mut places: Vec<Span> = self.chain.iter().map(|link| link.span.clone()).collect();
         // The script of a file is at another place than the step that uses it.
         let script = if step.runs.is_empty() { own_place } else { step.runs.span.clone() };
-        if places.last().is_none_or(|last| last.bytes != script.bytes || last.path() != script.path()) {
+        if places
+            .last()
+            .is_none_or(|last| last.bytes != script.bytes || last.path() != script.path())
+        {
             places.push(script);
         }
         let pipeline = self.chain.last().map(|link| link.name.clone());
@@ -220,7 +233,8 @@ impl<'a> Compiler<'a> {
                     span.bytes == link.span.bytes && span.path() == link.span.path()
                 };
                 if !problem.labels.iter().any(same) {
-                    problem = problem.label(link.span.clone(), format!("`{}` is used here", link.name));
+                    problem =
+                        problem.label(link.span.clone(), format!("`{}` is used here", link.name));
                 }
             }
             self.problems.push(problem);
@@ -239,8 +253,9 @@ pub(super) fn evaluate(condition: &Condition) -> Result<bool, Diagnostic> {
         }
         // The place within is known where the file's text is the condition's text.
         let within = text.span.narrowed(&text.as_str()[invalid.at.min(text.value.len())..]);
-        Diagnostic::error("condition", message, within, label)
-            .help("a condition compares texts: `${{build.arch}} == 'x86_64' && '${{vars.x}}' != ''`")
+        Diagnostic::error("condition", message, within, label).help(
+            "a condition compares texts: `${{build.arch}} == 'x86_64' && '${{vars.x}}' != ''`",
+        )
     })
 }
 

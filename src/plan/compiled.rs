@@ -12,7 +12,8 @@ impl Compiled {
     pub fn to_yaml(&self, locked: &[String]) -> String {
         let mut value = self.0.clone();
         if let Some(environment) = value.get_mut("environment").and_then(Json::as_object_mut) {
-            let contents = environment.entry("contents").or_insert_with(|| Json::Object(Default::default()));
+            let contents =
+                environment.entry("contents").or_insert_with(|| Json::Object(Default::default()));
             if let Some(contents) = contents.as_object_mut() {
                 contents.insert("packages".to_owned(), locked.into());
             }
@@ -41,8 +42,29 @@ mod tests {
     #[test]
     fn strings_come_back_as_they_were() {
         for text in [
-            "1.10", "true", "null", "~", "", " x", "x ", "a: b", "# c", "\ttab\n", "a\n\n", "\n a\n",
-            "- x", "&a", "yes", "0x10", "é\u{1}", "a\r\nb", "line\n  more\n", "'", "\"", "|", "\u{feff}x",
+            "1.10",
+            "true",
+            "null",
+            "~",
+            "",
+            " x",
+            "x ",
+            "a: b",
+            "# c",
+            "\ttab\n",
+            "a\n\n",
+            "\n a\n",
+            "- x",
+            "&a",
+            "yes",
+            "0x10",
+            "é\u{1}",
+            "a\r\nb",
+            "line\n  more\n",
+            "'",
+            "\"",
+            "|",
+            "\u{feff}x",
         ] {
             assert_eq!(back(text), text);
         }

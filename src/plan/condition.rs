@@ -215,12 +215,15 @@ mod tests {
 
     #[test]
     fn what_is_no_condition_is_refused() {
-        let wrong = ["", "true", "'a'", "'a' = 'a'", "!'a' == 'a'", "'a' == b", "'a' == 'a", "('a'=='a'"];
+        let wrong =
+            ["", "true", "'a'", "'a' = 'a'", "!'a' == 'a'", "'a' == b", "'a' == 'a", "('a'=='a'"];
         for text in wrong {
             assert!(evaluate(text).is_err(), "{text}");
         }
-        assert_eq!(evaluate("foo == 'x'").unwrap_err().message,
-            "expected a quoted text or a variable, found `foo`");
+        assert_eq!(
+            evaluate("foo == 'x'").unwrap_err().message,
+            "expected a quoted text or a variable, found `foo`"
+        );
         assert!(evaluate(&"(".repeat(100_000)).is_err());
     }
 

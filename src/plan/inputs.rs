@@ -19,16 +19,22 @@ pub(super) struct Resolved {
     /// All that the step and its inline children see.
     pub(super) inputs: Inputs,
     /// What differs from the declared defaults: what `compile` prints as `with`.
+    ///
+    /// A default that names a variable differs from its value. Upstream prints those too, but
+    /// nothing at all of an outermost step that gives no input.
     pub(super) changed: Dict,
 }
 
 /// Resolves the inputs of a step whose pipeline file, if any, is already merged into it.
 pub(super) fn resolve(
     step: &Step,
-    parent: &Inputs,
+    parent: Option<&Inputs>,
     variables: &Variables<'_>,
     problems: &mut Diagnostics,
 ) -> Resolved {
+    let outermost = parent.is_none();
+    let none = Inputs::new();
+    let parent = parent.unwrap_or(&none);
     let mut raw: IndexMap<String, Text> =
         step.with.0.iter().map(|(name, entry)| (name.clone(), entry.value.clone())).collect();
     for (name, input) in &step.inputs {
@@ -53,7 +59,7 @@ pub(super) fn resolve(
     }
     let done = resolving.done;
     let mut changed = Dict::default();
-    for (name, text) in &raw {
+    for (name, text) in raw.iter().filter(|_| !(outermost && step.with.0.is_empty())) {
         let Some(value) = done.get(name) else { continue };
         let default = step.inputs.get(name).map_or("", |input| input.default.as_str());
         if value != default {
@@ -190,7 +196,8 @@ fn check_hash(name: &str, value: &str, text: &Text, problems: &mut Diagnostics) 
         let message = format!("`{name}` must be hexadecimal, found `{}`", wrong.escape_default());
         problems.push(Diagnostic::error("checksum", message, span, ""));
     } else if value.len() != length {
-        let message = format!("`{name}` must have {length} hexadecimal digits, found {}", value.len());
+        let message =
+            format!("`{name}` must have {length} hexadecimal digits, found {}", value.len());
         problems.push(Diagnostic::error("checksum", message, span, ""));
     }
 }
@@ -235,13 +242,18 @@ mod tests {
         variables.set("package.name", "pkg");
         let parent = parent.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut problems = Diagnostics::default();
-        (resolve(step, &parent, &variables, &mut problems), problems)
+        (resolve(step, Some(&parent), &variables, &mut problems), problems)
     }
 
     #[test]
     fn parents_come_before_siblings() {
         let step = step(
-            &[("a", "${{inputs.a}}!"), ("b", "${{inputs.a}}"), ("c", "${{inputs.d}}"), ("d", "${{inputs.b}}")],
+            &[
+                ("a", "${{inputs.a}}!"),
+                ("b", "${{inputs.a}}"),
+                ("c", "${{inputs.d}}"),
+                ("d", "${{inputs.b}}"),
+            ],
             &[("a", ""), ("b", ""), ("c", ""), ("d", "")],
         );
         let (resolved, problems) = run(&step, &[("a", "outer")]);
@@ -252,7 +264,8 @@ mod tests {
 
     #[test]
     fn empty_values_become_the_default_and_only_changes_are_shown() {
-        let step = step(&[("a", ""), ("b", "x")], &[("a", "A"), ("b", ""), ("n", "${{package.name}}")]);
+        let step =
+            step(&[("a", ""), ("b", "x")], &[("a", "A"), ("b", ""), ("n", "${{package.name}}")]);
         let (resolved, _) = run(&step, &[]);
         assert_eq!(resolved.inputs["a"], "A");
         let changed: Vec<_> = resolved.changed.iter().collect();
@@ -270,7 +283,8 @@ mod tests {
 
     #[test]
     fn circles_and_bad_hashes_are_errors() {
-        let circle = step(&[("a", "${{inputs.b}}"), ("b", "${{inputs.a}}")], &[("a", ""), ("b", "")]);
+        let circle =
+            step(&[("a", "${{inputs.b}}"), ("b", "${{inputs.a}}")], &[("a", ""), ("b", "")]);
         assert!(run(&circle, &[]).1.has_errors());
         let hash = step(&[("expected-commit", "12g")], &[("expected-commit", "")]);
         assert_eq!(run(&hash, &[]).1.items[0].code, "checksum");

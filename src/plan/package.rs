@@ -94,7 +94,8 @@ fn cpe(cpe: &Cpe, version: &str) -> Option<String> {
     }
     let part = if cpe.part.is_empty() { "a" } else { cpe.part.as_str() };
     let any = |text: &Text| if text.is_empty() { "*".to_owned() } else { text.value.clone() };
-    let rest = [&cpe.edition, &cpe.language, &cpe.sw_edition, &cpe.target_sw, &cpe.target_hw, &cpe.other];
+    let rest =
+        [&cpe.edition, &cpe.language, &cpe.sw_edition, &cpe.target_sw, &cpe.target_hw, &cpe.other];
     let rest = rest.map(any).join(":");
     let (vendor, product) = (cpe.vendor.as_str(), cpe.product.as_str());
     Some(format!("cpe:2.3:{part}:{vendor}:{product}:{version}:*:{rest}"))

@@ -190,7 +190,10 @@ mod tests {
     #[test]
     fn early_substitution_leaves_what_it_does_not_know() {
         let lookup = |name: &str| (name == "a").then_some("${{a}}");
-        assert_eq!(replace_exact("${{a}} ${{ a }} ${{b}} ${{a} x", &lookup), "${{a}} ${{ a }} ${{b}} ${{a} x");
+        assert_eq!(
+            replace_exact("${{a}} ${{ a }} ${{b}} ${{a} x", &lookup),
+            "${{a}} ${{ a }} ${{b}} ${{a} x"
+        );
     }
 
     proptest::proptest! {

@@ -76,7 +76,8 @@ impl Build {
         let mut steps = Vec::new();
         let mut packages = vec![package::main(&self.config)];
         Flatten { package: 0, steps: &mut steps, problems }.all(&self.main);
-        for (subpackage, (built, compiled)) in self.config.subpackages.iter().zip(&self.subpackages) {
+        for (subpackage, (built, compiled)) in self.config.subpackages.iter().zip(&self.subpackages)
+        {
             if *built {
                 let package = packages.len();
                 packages.push(package::subpackage(&self.config, subpackage));
@@ -122,7 +123,11 @@ impl Build {
 
 impl Compiler<'_> {
     /// Substitutes and evaluates a subpackage's condition (upstream substitutes in vain).
-    fn subpackage_condition(&mut self, subpackage: &mut Subpackage, variables: &Variables<'_>) -> bool {
+    fn subpackage_condition(
+        &mut self,
+        subpackage: &mut Subpackage,
+        variables: &Variables<'_>,
+    ) -> bool {
         self.condition(&mut subpackage.condition, variables, &Default::default());
         self.holds(&subpackage.condition)
     }

@@ -6,10 +6,8 @@ use regex::{Captures, Regex, RegexBuilder};
 
 /// Replaces every match of `pattern`; the error is the regular expression's.
 pub(super) fn replace_all(text: &str, pattern: &str, template: &str) -> Result<String, String> {
-    let regex = RegexBuilder::new(pattern)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|error| match error {
+    let regex =
+        RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| match error {
             regex::Error::Syntax(text) => {
                 text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
             }
@@ -86,7 +84,11 @@ mod tests {
             ("a-b", "-", "$", "a$b"),
             ("ab", "(?P<first>a)", "$first.$01", "a.b"),
         ] {
-            assert_eq!(replace_all(text, pattern, template).unwrap(), expected, "{pattern} {template}");
+            assert_eq!(
+                replace_all(text, pattern, template).unwrap(),
+                expected,
+                "{pattern} {template}"
+            );
         }
     }
 

@@ -75,7 +75,8 @@ impl<'p> Variables<'p> {
             .map(|(name, _)| name.clone())
             .collect();
         names.sort_unstable();
-        let mut settling = Settling { raw: &self.values, done: HashMap::new(), circles: Vec::new() };
+        let mut settling =
+            Settling { raw: &self.values, done: HashMap::new(), circles: Vec::new() };
         for name in &names {
             settling.value(name, &mut Vec::new());
         }
@@ -173,12 +174,16 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
             value.ok_or_else(|| Problem::unknown(name, help(name, &variables.names())))
         });
         let replaced = match from {
-            Ok(from) => transform::replace_all(&from, transform.r#match.as_str(), transform.replace.as_str())
-                .map_err(|reason| {
-                    let message = format!("not a regular expression: {reason}");
-                    let span = transform.r#match.span.clone();
-                    problems.push(Diagnostic::error("regex", message, span, ""));
-                }),
+            Ok(from) => transform::replace_all(
+                &from,
+                transform.r#match.as_str(),
+                transform.replace.as_str(),
+            )
+            .map_err(|reason| {
+                let message = format!("not a regular expression: {reason}");
+                let span = transform.r#match.span.clone();
+                problems.push(Diagnostic::error("regex", message, span, ""));
+            }),
             Err(found) => {
                 found.into_iter().for_each(|problem| problems.push(at(problem, &transform.from)));
                 Err(())
@@ -216,7 +221,11 @@ pub(super) fn at(problem: Problem, text: &Text) -> Diagnostic {
 }
 
 /// All variables of a build's steps (see melange's documentation of substitutions).
-pub(super) fn build(config: &Config, early: &Variables<'_>, context: &Context) -> Variables<'static> {
+pub(super) fn build(
+    config: &Config,
+    early: &Variables<'_>,
+    context: &Context,
+) -> Variables<'static> {
     let mut variables = Variables::default();
     for (name, value) in &early.values {
         if name.starts_with("vars.") {

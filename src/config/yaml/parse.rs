@@ -257,7 +257,8 @@ mod tests {
                 format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" "))
             }
             Value::Map(entries) => {
-                let entries = entries.iter().map(|(key, node)| format!("{}={}", key.text, show(node)));
+                let entries =
+                    entries.iter().map(|(key, node)| format!("{}={}", key.text, show(node)));
                 format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
             }
         }
