@@ -40,9 +40,11 @@ impl Error {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Unsolvable { hints, .. } => hints.clone(),
-            Self::Format { source: crate::apk::Error::Untrusted(_), .. } => vec![
-                "name the key with `-k`, or pass `--ignore-signatures` to go without".to_owned(),
-            ],
+            Self::Format { location, source: crate::apk::Error::Untrusted(_) }
+                if location.ends_with("APKINDEX.tar.gz") =>
+            {
+                vec!["name its key with `-k`, or pass `--ignore-signatures`".to_owned()]
+            }
             _ => Vec::new(),
         }
     }

@@ -2,14 +2,13 @@
 //!
 //! Beneath the stages, of which it knows nothing; stands on `apk`. In running order: `address`
 //! reads where something is, `http` reaches it, `cache` keeps what may change (indexes, keys),
-//! `archive` cuts the text out of an index, `catalog` makes it answer questions, `snapshot` keeps
-//! that, `solver` chooses, `download` gets packages; [`Universe`] puts it together.
+//! `catalog` makes an index answer questions, `snapshot` keeps that, `solver` chooses, `download` gets
+//! packages; [`Universe`] puts it together.
 //!
 //! Everything in the cache directory may be deleted at any time, and is shared by concurrent
 //! processes: files appear by rename, and those who want the same one wait for each other.
 
 mod address;
-mod archive;
 mod cache;
 mod catalog;
 mod download;

@@ -1,1 +1,6 @@
-//! x
+//! Repositories as they are met: on a server that answers late, halfway or not at all, and on disk.
+
+mod fixture;
+mod network;
+mod server;
+mod trust;

@@ -13,7 +13,7 @@ use super::catalog::{self, Catalog};
 use super::http::Client;
 use super::snapshot::Snapshots;
 use super::solver::{self, Repository};
-use super::{Choice, Error, Fetched, Options, Spec, archive, download};
+use super::{Choice, Error, Fetched, Options, Spec, download};
 use crate::apk;
 use crate::apk::dependency::Atom;
 use crate::apk::key::KeyRing;
@@ -281,8 +281,8 @@ impl Opener<'_> {
         if let Some(catalog) = self.snapshots.load(&document.digest) {
             return Ok(Some(catalog));
         }
-        let text = archive::text(&document.bytes).map_err(in_index)?;
-        let catalog = catalog::build(&text).ok_or_else(too_large)?;
+        let index = apk::index::unpack(&document.bytes).map_err(in_index)?;
+        let catalog = catalog::build(index.text.as_bytes()).ok_or_else(too_large)?;
         self.snapshots.store(&document.digest, &catalog);
         Ok(Some(catalog))
     }
