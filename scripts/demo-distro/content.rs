@@ -25,7 +25,6 @@ pub struct Content {
     pub roots: Vec<String>,
     /// Further names of a Debian package, as other distributions call it.
     aliases: BTreeMap<String, Vec<String>>,
-    renames: BTreeMap<String, String>,
     without: Vec<String>,
     bundles: Vec<(String, String)>,
     needs: BTreeMap<String, Vec<String>>,
@@ -62,9 +61,6 @@ impl Content {
                 self.roots.push(name.to_owned());
                 self.aliases.insert(name.to_owned(), owned(aliases));
             }
-            ["rename", name, new] => {
-                self.renames.insert(name.to_owned(), new.to_owned());
-            }
             ["without", pattern] => self.without.push(pattern.to_owned()),
             ["bundle", name, pattern] => {
                 self.bundles.push((name.to_owned(), pattern.to_owned()));
@@ -93,11 +89,7 @@ impl Content {
     /// The apk that a Debian package becomes, or becomes part of.
     pub fn apk_name<'a>(&'a self, debian: &'a str) -> &'a str {
         let bundle = self.bundles.iter().find(|(_, pattern)| matches(pattern, debian));
-        match (self.renames.get(debian), bundle) {
-            (Some(new), _) => new,
-            (None, Some((name, _))) => name,
-            (None, None) => debian,
-        }
+        bundle.map_or(debian, |(name, _)| name)
     }
 
     /// Whether an apk is made of several Debian packages.
@@ -142,7 +134,7 @@ mod tests {
         assert!(content.roots.iter().any(|name| name == "gcc"));
         assert_eq!(content.aliases("pax-utils"), ["scanelf"]);
         assert_eq!(content.apk_name("node-semver"), "node-modules");
-        assert_eq!(content.apk_name("busybox-static"), "busybox");
+        assert_eq!(content.apk_name("busybox"), "busybox");
         assert!(content.drops("golang-1.19-doc") && !content.drops("golang-1.19-go"));
     }
 

@@ -196,7 +196,7 @@ Version: 9
 ";
 
     fn plans() -> Vec<Plan> {
-        let list = "package tool as t\npackage node-a\nwithout dropped\nrename base foundation\n\
+        let list = "package tool as t\npackage node-a\nwithout dropped\n\
             bundle nodes node-*\nneeds tool extra\nmeta all tool base";
         plan(&Content::parse(list).unwrap(), &control::parse(DEBIAN))
     }
@@ -204,23 +204,22 @@ Version: 9
     #[test]
     fn reachable_packages_are_planned() {
         let names: Vec<_> = plans().into_iter().map(|plan| plan.name).collect();
-        assert_eq!(names, ["all", "foundation", "nodes", "provider", "tool"]);
+        assert_eq!(names, ["all", "base", "nodes", "provider", "tool"]);
     }
 
     #[test]
-    fn relations_are_resolved_and_renamed() {
+    fn relations_are_resolved() {
         let plans = plans();
         let get = |name: &str| plans.iter().find(|plan| plan.name == name).unwrap();
         let atoms = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!(atoms(&get("tool").depends), "extra foundation provider");
+        assert_eq!(atoms(&get("tool").depends), "base extra provider");
         assert_eq!(atoms(&get("tool").provides), "t=1.0-r10000");
         assert_eq!(get("tool").origin, "tools");
         assert_eq!(get("tool").description, "a tool");
-        assert_eq!(atoms(&get("foundation").provides), "base=5-r0");
         // `base` is another package's name already.
         assert_eq!(atoms(&get("provider").provides), "versioned=3-r0");
-        assert_eq!(atoms(&get("nodes").depends), "foundation");
+        assert_eq!(atoms(&get("nodes").depends), "base");
         assert_eq!(get("nodes").members, ["node-a", "node-b"]);
-        assert_eq!(atoms(&get("all").depends), "foundation tool");
+        assert_eq!(atoms(&get("all").depends), "base tool");
     }
 }
