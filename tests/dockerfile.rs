@@ -295,6 +295,21 @@ fn custom_mounts_are_on_every_step() {
 }
 
 #[test]
+fn a_custom_mount_takes_the_place_of_a_built_in_one() {
+    let mut plan = plan();
+    plan.steps.push(step(1, "build", "go build\n"));
+    let mut options = options();
+    let modules = CacheMount::custom("mine", "/home/build/go/pkg/mod", Sharing::Locked);
+    options.cache_mounts.push(modules);
+    for choice in [CacheChoice::Auto, CacheChoice::All] {
+        options.cache_choice = choice;
+        let text = spec(&plan, &["go"], &options).text;
+        assert_eq!(text.matches("target=/home/build/go/pkg/mod,").count(), 1);
+        assert!(text.contains("id=mine,") && text.contains("\nexport GOMODCACHE="));
+    }
+}
+
+#[test]
 fn a_dockerignore_in_the_source_is_told() {
     let source = tempfile::tempdir().unwrap();
     let options = Options { source_dir: Some(source.path().to_owned()), ..options() };

@@ -86,7 +86,7 @@ pub(super) fn decide<'a>(
     match choice {
         CacheChoice::None => return Decision { mounts: Vec::new(), reason: Reason::Off },
         CacheChoice::All => {
-            return Decision { mounts: configured.iter().collect(), reason: Reason::All };
+            return Decision { mounts: one_per_target(configured.iter()), reason: Reason::All };
         }
         CacheChoice::Auto => {}
     }
@@ -103,9 +103,16 @@ pub(super) fn decide<'a>(
     }
     let given =
         |mount: &&CacheMount| mount.group == Group::Custom || programs.contains_key(&mount.group);
-    let mounts = configured.iter().filter(given).collect();
+    let mounts = one_per_target(configured.iter().filter(given));
     let reason = exception.unwrap_or_else(|| Reason::Programs(programs.into_iter().collect()));
     Decision { mounts, reason }
+}
+
+/// A mount of the command line takes the place of a built-in one at the same target.
+fn one_per_target<'a>(mounts: impl Iterator<Item = &'a CacheMount>) -> Vec<&'a CacheMount> {
+    let targets: IndexMap<&str, &CacheMount> =
+        mounts.map(|mount| (mount.target.trim_end_matches('/'), mount)).collect();
+    targets.into_values().collect()
 }
 
 /// Why a step gets no built-in mount whatever the environment has.
@@ -189,22 +196,16 @@ const OF_BUILD: [(Group, Variable); 2] = [
     (Group::Rust, ("CARGO_HOME", "/home/build/.cargo", None)),
 ];
 
-/// Variables of the steps that have the mount: elsewhere they would make a tool fill a directory
-/// inside the workspace.
-const OF_STEP: [(&str, Variable); 6] = [
-    (
-        "melange-go-mod-cache",
-        ("GOMODCACHE", "/home/build/go/pkg/mod", Some("/var/cache/melange/gomodcache")),
-    ),
-    ("melange-go-build-cache", ("GOCACHE", "/home/build/.cache/go-build", None)),
-    (
-        "melange-pip-cache",
-        ("PIP_CACHE_DIR", "/home/build/.cache/pip", Some("/var/cache/melange/pip")),
-    ),
-    ("melange-npm-cache", ("NPM_CONFIG_CACHE", "/home/build/.npm", None)),
+/// Variables of the steps that have a mount at the place that they name: elsewhere they would make
+/// a tool fill a directory inside the workspace.
+const OF_STEP: [Variable; 6] = [
+    ("GOMODCACHE", "/home/build/go/pkg/mod", Some("/var/cache/melange/gomodcache")),
+    ("GOCACHE", "/home/build/.cache/go-build", None),
+    ("PIP_CACHE_DIR", "/home/build/.cache/pip", Some("/var/cache/melange/pip")),
+    ("NPM_CONFIG_CACHE", "/home/build/.npm", None),
     // npm reads either spelling, and melange's default has this one.
-    ("melange-npm-cache", ("npm_config_cache", "/home/build/.npm", Some("/var/cache/melange/npm"))),
-    ("melange-ccache-cache", ("CCACHE_DIR", "/home/build/.ccache", None)),
+    ("npm_config_cache", "/home/build/.npm", Some("/var/cache/melange/npm")),
+    ("CCACHE_DIR", "/home/build/.ccache", None),
 ];
 
 fn set_unless_own(
@@ -242,15 +243,14 @@ pub(super) fn step_variables(
     own: &IndexMap<String, String>,
 ) -> Vec<(String, String)> {
     // Either spelling of npm's is the recipe's own word.
-    let own_npm = OF_STEP.into_iter().any(|(_, (name, value, default))| {
-        name.eq_ignore_ascii_case("npm_config_cache")
-            && own.contains_key(name)
-            && set_unless_own((name, value, default), own).is_none()
+    let npm = |name: &str| name.eq_ignore_ascii_case("npm_config_cache");
+    let own_npm = OF_STEP.into_iter().any(|variable| {
+        npm(variable.0) && own.contains_key(variable.0) && set_unless_own(variable, own).is_none()
     });
     OF_STEP
         .into_iter()
-        .filter(|(id, _)| mounts.iter().any(|mount| mount.id == *id))
-        .filter(|(_, (name, ..))| !(own_npm && name.eq_ignore_ascii_case("npm_config_cache")))
-        .filter_map(|(_, variable)| set_unless_own(variable, own))
+        .filter(|(_, target, _)| mounts.iter().any(|mount| mount.target == *target))
+        .filter(|(name, ..)| !(own_npm && npm(name)))
+        .filter_map(|variable| set_unless_own(variable, own))
         .collect()
 }

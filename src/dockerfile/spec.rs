@@ -6,7 +6,7 @@ use crate::cache::CacheMount;
 use crate::digest::Sha256;
 
 /// The Dockerfile and what belongs to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Spec {
     /// The text of the Dockerfile.
     pub text: String,

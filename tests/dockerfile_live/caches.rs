@@ -2,23 +2,12 @@
 
 use melange2::cache::{CacheMount, Sharing};
 use melange2::dockerfile::{CacheChoice, Options};
-use melange2::plan::Plan;
 
 use super::daemon::{Built, daemon};
 use crate::dockerfile_plan::{options, package, plan, step};
 
 const OUT: &str = "/home/build/melange-out/hello";
 const ALL: [&str; 6] = ["go", "pip", "cargo", "npm", "ccache", "apk"];
-
-/// A word that no other run of the tests has, so that nothing is CACHED.
-fn nonce() -> String {
-    let path = tempfile::NamedTempFile::new().unwrap().path().display().to_string();
-    path.rsplit('/').next().unwrap().to_owned()
-}
-
-fn built(plan: &Plan, options: &Options) -> Option<Built> {
-    Some(daemon()?.build(plan, &ALL, options))
-}
 
 /// Writes into each mount and beside it; then what it found is listed.
 fn visit(nonce: &str) -> String {
@@ -68,6 +57,7 @@ fn the_user_owns_mounts_and_what_is_around_them() {
 
 #[test]
 fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
+    let Some(daemon) = daemon() else { return };
     // The four patterns, and a step with mounts before and after.
     let patterns = [
         "cp -r . /tmp/copy && mv /tmp/copy DEST",
@@ -92,9 +82,9 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
             let after = format!("mkdir -p .cache/x; cat .npm/data > {OUT}-doc/npm 2>&1 || :\n");
             plan.steps.push(step(3, "after", &after));
             let options = Options { cache_choice, ..options() };
-            built(&plan, &options)
+            daemon.build(&plan, &ALL, &options)
         });
-        let [Some(auto), Some(none)] = built else { return };
+        let [auto, none] = built;
         let tree = |built: &Built| {
             let mut files: Vec<_> = walkdir::WalkDir::new(built.out.path().join("hello"))
                 .into_iter()
@@ -117,6 +107,7 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
 
 #[test]
 fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
+    let Some(daemon) = daemon() else { return };
     let mut plan = plan();
     let script = format!("ls -A go/pkg/mod > {OUT}/inside\n");
     plan.steps.push(step(1, "build", &script));
@@ -125,14 +116,38 @@ fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
         "look",
         &format!("find . -path ./melange-out -prune -o -print > {OUT}/after\n"),
     ));
-    let Some(built) = built(&plan, &options()) else { return };
+    let built = daemon.build(&plan, &ALL, &options());
     assert!(built.read("hello/inside").lines().any(|name| name == "go.mod"));
     assert!(!built.read("hello/after").contains("go"), "{}", built.read("hello/after"));
 }
 
+/// The reason for that `go.mod`, with a real `go` where there is one.
+#[test]
+fn go_leaves_a_module_inside_another_alone() {
+    let Ok(go) = which::which("go") else {
+        println!("skipped: no `go` on PATH");
+        return;
+    };
+    let workspace = tempfile::tempdir().unwrap();
+    let dependency = workspace.path().join("go/pkg/mod/example.com/dependency@v1.0.0");
+    fs_err::create_dir_all(&dependency).unwrap();
+    fs_err::write(dependency.join("lib.go"), "package dependency\n").unwrap();
+    fs_err::write(workspace.path().join("go.mod"), "module example.com/hello\n").unwrap();
+    fs_err::write(workspace.path().join("main.go"), "package main\nfunc main() {}\n").unwrap();
+    let list = || {
+        let mut command = std::process::Command::new(&go);
+        command.args(["list", "./..."]).current_dir(workspace.path()).env_clear();
+        command.env("HOME", workspace.path().join("home")).output().unwrap()
+    };
+    assert!(!list().status.success(), "go walks into the cache: or the file is not needed");
+    fs_err::write(workspace.path().join("go/pkg/mod/go.mod"), "").unwrap();
+    assert_eq!(String::from_utf8(list().stdout).unwrap(), "example.com/hello\n");
+}
+
 #[test]
 fn custom_mounts_are_on_every_step_and_outlive_the_build() {
-    let id = format!("test-{}", nonce().replace('.', ""));
+    let Some(daemon) = daemon() else { return };
+    let id = "test-maven";
     let options = Options {
         cache_mounts: vec![CacheMount::custom(id, "/home/build/.m2/repository", Sharing::Locked)],
         ..options()
@@ -147,7 +162,7 @@ fn custom_mounts_are_on_every_step_and_outlive_the_build() {
                 round + 1
             ),
         ));
-        let Some(built) = built(&plan, &options) else { return };
+        let built = daemon.build(&plan, &ALL, &options);
         assert_eq!(built.read("hello/seen"), expected);
     }
 }

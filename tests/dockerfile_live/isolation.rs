@@ -69,16 +69,18 @@ fn capabilities_are_the_default_set_and_what_was_asked() {
     }
     // CAP_NET_ADMIN is bit 12, CAP_MKNOD bit 27; the default set is 0xa80425fb.
     let cases = [
-        (None, "0000000000001000", "00000000a00435fb"),
-        (Some("root"), "00000000a00435fb", "00000000a00435fb"),
+        (None, Some("CAP_NET_ADMIN"), "0000000000001000", "00000000a00435fb"),
+        (Some("root"), Some("CAP_NET_ADMIN"), "00000000a00435fb", "00000000a00435fb"),
+        (Some("root"), None, "00000000a00425fb", "00000000a00425fb"),
+        (None, None, "0000000000000000", "00000000a80425fb"),
     ];
-    for (run_as, effective, bounding) in cases {
+    for (run_as, add, effective, bounding) in cases {
         let mut plan = plan();
         plan.environment.run_as = run_as.map(str::to_owned);
-        plan.capabilities.add = vec!["CAP_NET_ADMIN".to_owned()];
-        plan.capabilities.drop = vec!["CAP_MKNOD".to_owned()];
+        plan.capabilities.add = add.map(str::to_owned).into_iter().collect();
         let script = format!("grep -E 'CapEff|CapBnd' /proc/self/status > {OUT}/caps\n");
         plan.steps.push(step(1, "look", &script));
+        plan.capabilities.drop = vec!["CAP_MKNOD".to_owned()];
         let built = daemon.build(&plan, &[], &options());
         assert_eq!(
             built.read("hello/caps"),
