@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod cli;
-mod dockerfile;
-mod dockerfile_live;
-mod dockerfile_plan;
+mod corpus;
+mod errors;
+mod pipelines;
 mod support;
