@@ -1,9 +1,18 @@
 //! The one integration binary. Each module is a group of tests; see `support` for the harness.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod apk;
+mod apk_peers;
+mod buildkit;
 mod cli;
 mod corpus;
-mod errors;
-mod pipelines;
+mod daemon;
+mod dockerfile;
+mod dockerfile_plan;
+mod image_apko;
+mod image_fixture;
+mod live;
+mod proof;
 mod support;

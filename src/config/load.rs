@@ -4,7 +4,9 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::field::Field;
+use indexmap::IndexMap;
+
+use super::field::{Dict, Field};
 use super::reader::{Reader, UnknownKeys};
 use super::schema::{Config, Step};
 use super::yaml;
@@ -17,6 +19,12 @@ const MAX_BYTES: u64 = 1 << 20;
 pub fn load(path: &Path) -> Result<Config, Diagnostics> {
     let source = read_source(path)?;
     parse(&source, UnknownKeys::Refused)
+}
+
+/// Reads a file of `name: value` pairs (`--vars-file`): texts as written, in file order.
+pub fn load_vars(path: &Path) -> Result<IndexMap<String, String>, Diagnostics> {
+    let pairs: Dict = parse(&read_source(path)?, UnknownKeys::Refused)?;
+    Ok(pairs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// Reads a pipeline file, which is a step; keys that the schema does not know are skipped.
@@ -100,6 +108,18 @@ mod tests {
         assert_eq!(config.package.version.as_str(), "1.10");
         assert_eq!(config.package.version.span.to_string(), "test.yaml:1:29");
         assert!(config.test.is_none());
+    }
+
+    #[test]
+    fn a_file_of_variables_keeps_their_text() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vars.yaml");
+        fs_err::write(&path, "version: 1.10\nempty:\n").unwrap();
+        let vars = load_vars(&path).unwrap();
+        assert_eq!(vars["version"], "1.10");
+        assert_eq!(vars["empty"], "");
+        fs_err::write(&path, "version: [1]\n").unwrap();
+        assert_eq!(load_vars(&path).unwrap_err().items[0].code, "wrong-type");
     }
 
     #[test]
