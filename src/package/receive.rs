@@ -38,7 +38,9 @@ pub fn receive(
         started: BTreeSet::new(),
     };
     let mut reader = Reader::new(&mut *stream);
-    while let Some(header) = reader.next_entry()? {
+    let mut last = Vec::new();
+    while let Some(header) = reader.next_entry().map_err(|error| unreadable(error, &last))? {
+        last.clone_from(&header.path);
         receiver.entry(header, &mut reader.content())?;
     }
     // The reader stops after the first of the two blocks of the end marker. A stream that was cut
@@ -48,6 +50,16 @@ pub fn receive(
         return Err(Error::Stream("ends before its end marker".to_owned()));
     }
     receiver.finish()
+}
+
+/// Says where in the stream something is that no archive of ours holds, such as a socket.
+fn unreadable(error: crate::apk::Error, last: &[u8]) -> Error {
+    match error {
+        crate::apk::Error::Malformed { problem, .. } if !last.is_empty() => {
+            Error::Stream(format!("holds, after `{}`, {problem}", shown(last)))
+        }
+        other => other.into(),
+    }
 }
 
 struct Receiver<'a> {

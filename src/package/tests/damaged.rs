@@ -102,6 +102,21 @@ fn what_does_not_belong_is_refused() {
     ");
 }
 
+#[test]
+fn what_cannot_be_packaged_is_named() {
+    let out = Out::new();
+    let mut archive =
+        Stream::of(&["foo"]).file("foo/a", 0o644, b"").file("foo/b", 0o644, b"").archive();
+    // No archive knows sockets; this is what else a type may be.
+    let header = &mut archive[1024..1536];
+    header[156] = b's';
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let error = out.build(&plan(&["foo"]), &archive).unwrap_err();
+    assert_snapshot!(error, @"the build's output stream holds, after `foo/a`, an entry of unknown type `s`");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -6,13 +6,15 @@ use super::super::sca::elf_object;
 use super::*;
 use crate::plan::PackageOptions;
 
-fn recipe() -> (Plan, Vec<u8>) {
+pub(super) fn recipe() -> (Plan, Vec<u8>) {
     let mut plan = plan(&["foo", "foo-dev", "foo-doc"]);
+    for package in &mut plan.packages {
+        package.licenses = vec!["MIT".to_owned(), "Own".to_owned()];
+    }
     let main = &mut plan.packages[0];
     main.description = "a library & a tool".to_owned();
     main.url = "https://example.org/foo".to_owned();
     main.commit = "c0ffee".to_owned();
-    main.licenses = vec!["MIT".to_owned(), "Own".to_owned()];
     main.runtime = ["zlib", "!foo-old", "cmd:foo"].map(str::to_owned).to_vec();
     main.provides = vec!["foo-virtual=1".to_owned()];
     main.replaces = vec!["z-old".to_owned(), "a-old".to_owned()];
@@ -106,6 +108,8 @@ fn information_is_complete() {
     commit = 
     maintainer = demo
     builddate = 1700000000
+    license = MIT
+    license = Own
     depend = pc:zlib
     depend = so:libfoo.so.1
     provides = pc:foo=1.2-r3
@@ -122,6 +126,8 @@ fn information_is_complete() {
     commit = 
     maintainer = demo
     builddate = 1700000000
+    license = MIT
+    license = Own
     depend = man-db
     ");
     for apk in &apks {

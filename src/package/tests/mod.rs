@@ -14,7 +14,6 @@ use std::path::Path;
 use super::testing::{options, plan};
 use super::tree::compare_paths;
 use super::*;
-use crate::apk::key::Signer;
 use crate::apk::reader::Apk;
 use crate::apk::tar::{Header, Kind, Writer};
 use crate::plan::Plan;

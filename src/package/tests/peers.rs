@@ -1,8 +1,9 @@
-//! The same package, read by other programs: Python's `tarfile` and `openssl`.
+//! The same package, read by other programs: Python's `tarfile`, `openssl`, and melange itself.
 
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::apk::key::Signer;
 
 /// Whether a program can be started; if not, the test says so and ends.
 fn has(program: &str, argument: &str) -> bool {
@@ -92,4 +93,57 @@ fn openssl_verifies_the_signature() {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+/// The recipe of `dependencies::recipe`, as a person would write it.
+const RECIPE: &str = r#"
+package:
+  name: foo
+  version: "1.2"
+  epoch: 3
+  description: a library & a tool
+  url: https://example.org/foo
+  copyright:
+    - license: MIT
+    - license: Own
+  dependencies:
+    runtime: [zlib, "!foo-old", "cmd:foo"]
+    provides: [foo-virtual=1]
+    replaces: [z-old, a-old]
+    provider-priority: 10
+    replaces-priority: 5
+  scriptlets:
+    trigger:
+      script: 'true'
+      paths: [/usr/lib/foo, /usr/share/foo]
+subpackages:
+  - name: foo-dev
+  - name: foo-doc
+"#;
+
+/// melange looks at the files of our packages and writes the `.PKGINFO` that it would have written.
+#[test]
+fn melange_finds_the_same_dependencies() {
+    if !has("melange", "version") {
+        return;
+    }
+    let (plan, stream) = dependencies::recipe();
+    let out = Out::new();
+    let built = out.build(&plan, &stream).unwrap();
+    let recipe = out.directory.path().join("foo.yaml");
+    fs_err::write(&recipe, RECIPE).unwrap();
+    let output = Command::new("melange")
+        .args(["scan", "--diff", "--comments", "--arch", "x86_64", "-r"])
+        .arg(out.directory.path())
+        .arg(&recipe)
+        .env("TMPDIR", out.directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    // The differences, if there are any.
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    assert!(output.status.success(), "{said}");
+    // That it looked at all: a library of ours is in its log.
+    assert!(said.contains("libfoo.so.1"), "{said}");
+    assert_eq!(built.len(), 3);
 }
