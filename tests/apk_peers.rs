@@ -68,7 +68,7 @@ fn everything() -> Vec<(Header, &'static [u8])> {
         link("usr/disk", Kind::BlockDevice(8, 0), Vec::new()),
         link("usr/pipe", Kind::Fifo, Vec::new()),
         file([b"usr/".as_slice(), &b"n".repeat(120)].concat(), b"120"),
-        (Header::new(deep(&[b'd']), Kind::Directory), b""),
+        (Header::new(deep(b"d"), Kind::Directory), b""),
         file(deep(b"dp"), b"prefix and name"),
         (Header::new(deep(b"de"), Kind::Directory), b""),
         file(deep(b"def"), b"too deep for a prefix"),
@@ -152,9 +152,9 @@ fn python_reads_every_entry() {
     5 755 0:0: 0 0 usr/dddddddddddddddddddd..165
     0 644 1000:4000000000:build 21 1700000000 usr/dddddddddddddddddddd..246 SHA1,gid,path
     0 644 1000:4000000000:build 3 1700000000 usr/mmmmmmmmmmmmmmmmmmmm..255 SHA1,gid,path
-    0 644 1000:4000000000:build 9 1700000000 usr/latin-\xe9\xff SHA1,gid
+    0 644 1000:4000000000:build 9 1700000000 usr/latin-\xe9\xff SHA1,gid,path
     0 644 1000:4000000000:build 18 1700000000 usr/\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9..134 SHA1,gid,path
-    0 644 1000:4000000000:build 5 1700000000 usr/gr\xc3\xbc\xc3\x9fe SHA1,gid
+    0 644 1000:4000000000:build 5 1700000000 usr/gr\xc3\xbc\xc3\x9fe SHA1,gid,path
     0 644 1000:4000000000:build 0 1700000000 usr/empty SHA1,gid
     ");
 }

@@ -1,7 +1,6 @@
 //! The one integration binary. Each module is a group of tests; see `support` for the harness.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod apk;
 mod apk_peers;

@@ -67,16 +67,10 @@ impl Apk {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = fs_err::File::open(path)?;
         let size = file.metadata()?.len();
-        Self::read(path, size, &mut BufReader::new(file)).map_err(|error| {
-            let problem = match error {
-                Error::Malformed { what: "apk", problem } => problem,
-                Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    "it is cut short".to_owned()
-                }
-                error @ (Error::Malformed { .. } | Error::Io(_)) => error.to_string(),
-                error => return error,
-            };
-            Error::Malformed { what: "apk", problem: format!("`{}`: {problem}", path.display()) }
+        let read = Self::read(path, size, &mut BufReader::new(file));
+        read.map_err(|error| match content_problem(error) {
+            Ok(problem) => malformed(format!("`{}`: {problem}", path.display())),
+            Err(error) => error,
         })
     }
 
@@ -152,6 +146,20 @@ impl Apk {
         let mut file = fs_err::File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.data_offset))?;
         Ok(file.into_parts().0)
+    }
+}
+
+/// What is wrong with the content that was read, or the error back if it is about something else.
+fn content_problem(error: Error) -> Result<String, Error> {
+    match error {
+        Error::Malformed { what: "apk", problem } => Ok(problem),
+        error @ Error::Malformed { .. } => Ok(error.to_string()),
+        Error::Io(error) => match error.kind() {
+            io::ErrorKind::UnexpectedEof => Ok("it is cut short".to_owned()),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Ok(error.to_string()),
+            _ => Err(error.into()),
+        },
+        error => Err(error),
     }
 }
 

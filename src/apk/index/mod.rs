@@ -51,7 +51,7 @@ pub struct Entry {
     pub build_date: i64,
     /// `c:`
     pub commit: String,
-    /// `k:`
+    /// `k:`; only positive ones are written.
     pub provider_priority: Option<i64>,
     /// `D:`
     pub depends: Vec<String>,

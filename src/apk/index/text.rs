@@ -89,7 +89,8 @@ pub(super) fn write(entries: &[Entry]) -> String {
 
 fn write_entry(text: &mut String, entry: &Entry) {
     let number = |value: i128| if value == 0 { String::new() } else { value.to_string() };
-    let priority = entry.provider_priority.map(|value| value.to_string()).unwrap_or_default();
+    // apk-tools and apko read an unsigned number and would refuse the whole index.
+    let priority = entry.provider_priority.unwrap_or_default().max(0);
     let fields: [(char, &str); 18] = [
         ('C', &entry.checksum),
         ('P', &entry.name),
@@ -108,7 +109,7 @@ fn write_entry(text: &mut String, entry: &Entry) {
         ('i', &entry.install_if.join(" ")),
         ('p', &entry.provides.join(" ")),
         ('r', &entry.replaces.join(" ")),
-        ('k', &priority),
+        ('k', &number(priority.into())),
     ];
     for (key, value) in fields.into_iter().filter(|(key, value)| *key == 'T' || !value.is_empty()) {
         text.push(key);

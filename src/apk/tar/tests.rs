@@ -70,6 +70,15 @@ fn the_pax_header_is_named_as_go_does() {
 }
 
 #[test]
+fn names_that_are_not_ascii_stand_in_records_as_in_go() {
+    for path in ["usr/grüße".as_bytes(), b"usr/latin-\xe9"] {
+        let archive = write(&vec![file(path, b"")]);
+        assert!(archive[..BLOCK].is_ascii() && archive[2 * BLOCK..].is_ascii());
+        assert_eq!(read(&archive).unwrap()[0].0.path, path);
+    }
+}
+
+#[test]
 fn segments_of_apks_have_no_trailer() {
     let mut writer = Writer::new(Vec::new());
     writer.append(&Header::new("d", Kind::Directory), &mut std::io::empty()).unwrap();

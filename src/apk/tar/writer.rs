@@ -67,10 +67,8 @@ impl<W: Write> Writer<W> {
         }
         block::put_number(&mut block, block::SIZE, text.len() as u64);
         block[block::TYPE] = b'x';
+        // Device numbers stay empty: so far it is Go's header, byte for byte.
         block[block::MAGIC].copy_from_slice(block::POSIX_MAGIC);
-        for field in [block::MAJOR, block::MINOR] {
-            block::put_number(&mut block, field, 0);
-        }
         block::seal(&mut block);
         self.inner.write_all(&block)?;
         self.inner.write_all(&text)?;
@@ -116,15 +114,13 @@ fn ustar(header: &Header) -> (Block, Records) {
         }
     };
     let path = if header.path.is_empty() { b"./".as_slice() } else { header.path.as_slice() };
-    overflow(put_path(&mut block, path), "path", &|| path.to_vec());
-    let fits = block::put_text(&mut block, block::LINK, &header.link);
-    overflow(fits, "linkpath", &|| header.link.clone());
-    for (field, text, key) in
-        [(block::UNAME, &header.uname, "uname"), (block::GNAME, &header.gname, "gname")]
-    {
-        // These two must end with a NUL.
-        let fits = text.len() < field.len() && block::put_text(&mut block, field, text);
-        overflow(fits, key, &|| text.clone());
+    for (field, text, key) in [
+        (block::NAME, path, "path"),
+        (block::LINK, &header.link, "linkpath"),
+        (block::UNAME, &header.uname, "uname"),
+        (block::GNAME, &header.gname, "gname"),
+    ] {
+        overflow(put_name(&mut block, field, text), key, &|| text.to_vec());
     }
     for (field, number, key) in [
         (block::UID, header.uid, "uid"),
@@ -158,6 +154,22 @@ fn ustar(header: &Header) -> (Block, Records) {
     }
     block::seal(&mut block);
     (block, records)
+}
+
+/// Puts a name into its field; `false` if a record must hold it, which is so for all that is not
+/// ASCII (as in Go): what remains of it then stands in the field.
+fn put_name(block: &mut Block, field: std::ops::Range<usize>, text: &[u8]) -> bool {
+    if !text.is_ascii() {
+        let ascii: Vec<u8> = text.iter().copied().filter(u8::is_ascii).collect();
+        block::put_text(block, field, &ascii);
+        return false;
+    }
+    match field {
+        block::NAME => put_path(block, text),
+        // Unlike paths these must end with a NUL.
+        block::UNAME | block::GNAME if text.len() == field.len() => false,
+        _ => block::put_text(block, field, text),
+    }
 }
 
 /// Puts a path into the name field, or into name and prefix, cut at a slash.
