@@ -176,6 +176,7 @@ fn assemble(stream: &Path, out_dir: &Path) -> Result<(Duration, u64), Failure> {
         steps: Vec::new(),
         packages: vec![package],
         compiled: Compiled(serde_json::Value::Null),
+        warnings: melange2::diagnostic::Diagnostics::default(),
     };
     let options = Options {
         out_dir: out_dir.to_owned(),

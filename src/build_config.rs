@@ -202,7 +202,7 @@ impl BuildConfig {
 
     /// As stage 4 takes it.
     pub(crate) fn run_options(&self) -> RunOptions {
-        RunOptions { ssh: self.ssh.clone(), ..RunOptions::default() }.with_host_proxies()
+        RunOptions::default().with_host_proxies()
     }
 
     /// As stage 5 takes it.

@@ -97,7 +97,11 @@ impl std::str::FromStr for CacheMount {
                 Some(("target" | "dst" | "destination", value)) => target = Some(value),
                 Some(("sharing", "shared")) => sharing = Sharing::Shared,
                 Some(("sharing", "locked")) => sharing = Sharing::Locked,
-                _ => return Err(format!("`{field}` is not understood: expected `id=…,target=…[,sharing=locked]`")),
+                _ => {
+                    return Err(format!(
+                        "`{field}` is not understood: expected `id=…,target=…[,sharing=locked]`"
+                    ));
+                }
             }
         }
         let id = id.filter(|id| !id.is_empty()).ok_or("`id=` is missing")?;
@@ -215,7 +219,15 @@ mod tests {
     fn a_mount_of_ones_own_is_read_from_text() {
         let mount: CacheMount = "id=gems,target=/home/build/.gem,sharing=locked".parse().unwrap();
         assert_eq!(mount, CacheMount::custom("gems", "/home/build/.gem", Sharing::Locked));
-        for wrong in ["", "id=a", "target=/a", "id=a,target=b", "id=a,target=/../b", "id=a b,target=/c", "id=a,target=/b,sharing=private"] {
+        for wrong in [
+            "",
+            "id=a",
+            "target=/a",
+            "id=a,target=b",
+            "id=a,target=/../b",
+            "id=a b,target=/c",
+            "id=a,target=/b,sharing=private",
+        ] {
             assert!(wrong.parse::<CacheMount>().is_err(), "{wrong}");
         }
     }

@@ -22,11 +22,7 @@ pub struct Prepared {
 }
 
 /// Solves, fetches, verifies and assembles.
-pub fn prepare(
-    plan: &Plan,
-    config: &BuildConfig,
-    reporter: &mut dyn Reporter,
-) -> Result<Prepared> {
+pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Prepared> {
     let declared = &plan.environment;
     let (specs, options) =
         config.repositories.resolve(&declared.repositories, &declared.keyring)?;

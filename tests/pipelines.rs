@@ -29,8 +29,10 @@ fn plan(env: &TestEnv, steps: &str) -> Plan {
         package_append: Vec::new(),
         commit: String::new(),
     };
-    let config = config::load(&path).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let plan = resolve(&config, &context).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let config =
+        config::load(&path).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let plan =
+        resolve(&config, &context).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     plan.unwrap()
 }
 
@@ -257,20 +259,33 @@ fn development_files_move_into_a_package_of_their_own() {
     let env = TestEnv::new();
     let root = "build/melange-out/demo";
     for file in [
-        "usr/include/demo.h", "usr/lib/libdemo.so.1", "usr/lib/libdemo.a", "usr/lib/demo.o",
-        "usr/lib/pkgconfig/demo.pc", "usr/bin/demo-config", "usr/bin/demo", "usr/share/man/man1/demo.1",
+        "usr/include/demo.h",
+        "usr/lib/libdemo.so.1",
+        "usr/lib/libdemo.a",
+        "usr/lib/demo.o",
+        "usr/lib/pkgconfig/demo.pc",
+        "usr/bin/demo-config",
+        "usr/bin/demo",
+        "usr/share/man/man1/demo.1",
     ] {
         env.write(format!("{root}/{file}"), file);
     }
-    fs_err::os::unix::fs::symlink("libdemo.so.1", env.work().join(root).join("usr/lib/libdemo.so")).unwrap();
+    fs_err::os::unix::fs::symlink("libdemo.so.1", env.work().join(root).join("usr/lib/libdemo.so"))
+        .unwrap();
     let recipe = "package: {name: demo, version: 1.0, epoch: 0}\nsubpackages:\n  - name: demo-dev\n    \
                   pipeline:\n      - uses: split/dev\n";
     let path = env.write("split.yaml", recipe);
     let config = config::load(&path).unwrap();
     let mut plan = plan(&env, "");
     let context = Context {
-        arch: Arch::X86_64, libc: Libc::Gnu, pipeline_dirs: Vec::new(), vars: Default::default(),
-        env: Default::default(), build_options: Vec::new(), package_append: Vec::new(), commit: String::new(),
+        arch: Arch::X86_64,
+        libc: Libc::Gnu,
+        pipeline_dirs: Vec::new(),
+        vars: Default::default(),
+        env: Default::default(),
+        build_options: Vec::new(),
+        package_append: Vec::new(),
+        commit: String::new(),
     };
     plan.steps = resolve(&config, &context).unwrap().unwrap().steps;
     let output = run(&env, &plan);
@@ -279,13 +294,25 @@ fn development_files_move_into_a_package_of_their_own() {
         let root = env.work().join("build/melange-out").join(package);
         let walk = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter().flatten();
         let files = walk.filter(|entry| !entry.file_type().is_dir());
-        files.map(|entry| entry.path().strip_prefix(&root).unwrap().display().to_string()).collect::<Vec<_>>()
+        files
+            .map(|entry| entry.path().strip_prefix(&root).unwrap().display().to_string())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(files("demo"), ["usr/bin/demo", "usr/lib/libdemo.so.1", "usr/share/man/man1/demo.1"]);
-    assert_eq!(files("demo-dev"), [
-        "usr/bin/demo-config", "usr/include/demo.h", "usr/lib/demo.o", "usr/lib/libdemo.a",
-        "usr/lib/libdemo.so", "usr/lib/pkgconfig/demo.pc",
-    ]);
+    assert_eq!(
+        files("demo"),
+        ["usr/bin/demo", "usr/lib/libdemo.so.1", "usr/share/man/man1/demo.1"]
+    );
+    assert_eq!(
+        files("demo-dev"),
+        [
+            "usr/bin/demo-config",
+            "usr/include/demo.h",
+            "usr/lib/demo.o",
+            "usr/lib/libdemo.a",
+            "usr/lib/libdemo.so",
+            "usr/lib/pkgconfig/demo.pc",
+        ]
+    );
 }
 
 /// A repository with two commits on `main`, the first tagged; returns their hashes.
@@ -317,8 +344,9 @@ fn git(env: &TestEnv, directory: &Path, args: &[&str]) -> String {
 
 fn checkout(env: &TestEnv, with: &str) -> Output {
     let url = format!("file://{}", env.work().join("origin").display());
-    let steps =
-        format!("  - uses: git-checkout\n    with: {{repository: '{url}', max-retries: 0, {with}}}\n");
+    let steps = format!(
+        "  - uses: git-checkout\n    with: {{repository: '{url}', max-retries: 0, {with}}}\n"
+    );
     run(env, &plan(env, &steps))
 }
 

@@ -30,8 +30,6 @@ pub const PROXY_VARIABLES: [&str; 10] = [
 /// What a run adds to the spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {
-    /// `--ssh`, as buildctl takes it.
-    pub ssh: Vec<String>,
     /// Build arguments, name and value: proxies, nonces. May hold credentials: never printed.
     pub build_args: Vec<(String, String)>,
     /// `--import-cache`, as buildctl takes it.
@@ -148,7 +146,7 @@ pub fn build(spec: &Spec, places: &Places, output: &Output, options: &RunOptions
     for secret in &spec.secrets {
         argv.pair("--secret", format!("id={},{}", secret.id, csv_field(&secret.source)));
     }
-    for ssh in &options.ssh {
+    for ssh in &spec.ssh {
         argv.pair("--ssh", ssh);
     }
     for entitlement in &spec.entitlements {
@@ -265,6 +263,7 @@ mod tests {
             platform: "linux/amd64".into(),
             files: vec![("step-01.sh".into(), Vec::new())],
             notes: Vec::new(),
+            ssh: vec!["default".into()],
         }
     }
 
@@ -272,7 +271,6 @@ mod tests {
     fn a_run_names_the_real_places() {
         let spec = spec();
         let options = RunOptions {
-            ssh: vec!["default".into()],
             build_args: vec![("http_proxy".into(), "http://proxy:3128".into())],
             import_cache: vec!["type=registry,ref=r/c".into()],
             export_cache: vec!["type=registry,ref=r/c,mode=max".into()],

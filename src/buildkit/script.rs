@@ -19,7 +19,7 @@ use crate::image;
 /// Writes the directory, which must be empty or not exist yet.
 ///
 /// Secrets are named by their places, never written.
-pub fn write(spec: &Spec, ssh: &[String], directory: &Path) -> Result<()> {
+pub fn write(spec: &Spec, directory: &Path) -> Result<()> {
     if directory.exists() && fs::read_dir(directory)?.next().is_some() {
         return Err(Error::config(format!("`{}` is not empty", directory.display()))
             .hint("name a directory that does not exist yet"));
@@ -34,15 +34,14 @@ pub fn write(spec: &Spec, ssh: &[String], directory: &Path) -> Result<()> {
     }
     lay_out(spec, &Places::rendered(spec).below(directory))?;
     let mut script = AtomicFile::create_with_mode(&directory.join("build.sh"), 0o755)?;
-    io::Write::write_all(&mut script, build_sh(spec, ssh).as_bytes())?;
+    io::Write::write_all(&mut script, build_sh(spec).as_bytes())?;
     Ok(script.commit()?)
 }
 
 /// The text of `build.sh`.
-fn build_sh(spec: &Spec, ssh: &[String]) -> String {
-    let options = RunOptions { ssh: ssh.to_vec(), ..RunOptions::default() };
+fn build_sh(spec: &Spec) -> String {
     let output = Output::TarFile("out.tar".into());
-    let argv = argv::build(spec, &Places::rendered(spec), &output, &options);
+    let argv = argv::build(spec, &Places::rendered(spec), &output, &RunOptions::default());
     format!(
         "#!/bin/sh\n\
          # Builds the Dockerfile beside this file and writes what its last stage holds to out.tar,\n\
@@ -105,6 +104,7 @@ mod tests {
             platform: "linux/amd64".into(),
             files: vec![("step-01.sh".into(), b"true\n".to_vec())],
             notes: Vec::new(),
+            ssh: vec!["default".into()],
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
             digest: Sha256::of(b""),
         };
         spec.contexts.insert(0, env);
-        assert_snapshot!(build_sh(&spec, &["default".into()]), @"");
+        assert_snapshot!(build_sh(&spec), @"");
     }
 
     #[test]
@@ -128,14 +128,16 @@ mod tests {
         fs::write(source.join("file"), "x").unwrap();
         fs_err::os::unix::fs::symlink("file", source.join("link")).unwrap();
         let target = directory.path().join("spec");
-        write(&spec(&source), &[], &target).unwrap();
-        for path in ["Dockerfile", "build.sh", "contexts/scripts/step-01.sh", "contexts/source/file"] {
+        write(&spec(&source), &target).unwrap();
+        for path in
+            ["Dockerfile", "build.sh", "contexts/scripts/step-01.sh", "contexts/source/file"]
+        {
             assert!(target.join(path).is_file(), "{path}");
         }
         assert!(target.join("contexts/source/empty").is_dir());
         let link = fs::read_link(target.join("contexts/source/link")).unwrap();
         assert_eq!(link, Path::new("file"));
-        let error = write(&spec(&source), &[], &target).unwrap_err();
+        let error = write(&spec(&source), &target).unwrap_err();
         assert!(error.to_string().ends_with("is not empty"), "{error}");
     }
 }

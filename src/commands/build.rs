@@ -40,7 +40,12 @@ pub fn build(config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Vec<Bu
     let mut built = Vec::new();
     for &arch in &config.archs {
         match plan::resolve(&recipe, &config.context(arch))? {
-            Some(plan) => built.extend(build_plan(&plan, config, reporter)?),
+            Some(plan) => {
+                if !plan.warnings.items.is_empty() {
+                    reporter.warning(plan.warnings.render(false).trim_end());
+                }
+                built.extend(build_plan(&plan, config, reporter)?);
+            }
             None => reporter.warning(&excluded(config, arch)),
         }
     }
@@ -59,9 +64,8 @@ fn build_plan(
         (connection.join(), environment)
     });
     let environment = environment?;
-    let connection = connection.map_err(|_| {
-        Error::new(Kind::Buildkit, "looking for the BuildKit daemon failed")
-    })??;
+    let connection = connection
+        .map_err(|_| Error::new(Kind::Buildkit, "looking for the BuildKit daemon failed"))??;
 
     let spec = dockerfile::render(plan, &environment.image, &config.spec_options(plan))?;
     for note in &spec.notes {
@@ -95,8 +99,12 @@ fn explain(error: buildkit::Error, plan: &Plan, spec: &dockerfile::Spec) -> Erro
     let place = places.next().unwrap_or_default();
     let chain: Vec<String> = places.collect();
     let message = format!("step `{}` failed with exit code {}", step.label, failure.exit_code);
-    let error = Error::new(Kind::Step, message)
-        .with_report(ui::failure_report(&step.label, &place, &chain, &failure));
+    let error = Error::new(Kind::Step, message).with_report(ui::failure_report(
+        &step.label,
+        &place,
+        &chain,
+        &failure,
+    ));
     match ui::failure_hint(&failure) {
         Some(hint) => error.hint(hint),
         None => error,

@@ -40,7 +40,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     match &args.output {
         None => Ok(ui.data(&spec.text)?),
         Some(directory) => {
-            script::write(&spec, &config.ssh, directory)?;
+            script::write(&spec, directory)?;
             ui.status(&format!("wrote {}", relative_script(directory).display()));
             Ok(())
         }

@@ -73,14 +73,12 @@ mod tests {
             digest
         };
         let (layer, config, stranger) = (put(b"layer"), put(b"{}"), put(b"another image's"));
-        let manifest = put(
-            serde_json::json!({
-                "config": { "digest": config.oci() },
-                "layers": [{ "digest": layer.oci() }],
-            })
-            .to_string()
-            .as_bytes(),
-        );
+        let manifest = put(serde_json::json!({
+            "config": { "digest": config.oci() },
+            "layers": [{ "digest": layer.oci() }],
+        })
+        .to_string()
+        .as_bytes());
         copy(&from, manifest, &to).unwrap();
         for digest in [layer, config, manifest] {
             assert!(blob(&to, &digest).is_file());

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Options;
 use crate::arch::Arch;
+use crate::diagnostic::Diagnostics;
 use crate::plan::{Capabilities, Compiled, Environment, Package, Plan};
 
 /// A plan of packages called so, all of version 1.2-r3.
@@ -22,6 +23,7 @@ pub fn plan(names: &[&str]) -> Plan {
         steps: Vec::new(),
         packages: names.iter().map(package).collect(),
         compiled: Compiled(serde_json::Value::Null),
+        warnings: Diagnostics::default(),
     }
 }
 

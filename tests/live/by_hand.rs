@@ -8,7 +8,10 @@ use crate::support::lab::{Lab, nonce};
 fn build_sh_in_an_empty_environment_gives_the_digest_that_build_reports() {
     let Some(lab) = Lab::find("by_hand") else { return };
     let env = TestEnv::new();
-    let script = format!("# {}\nmkdir -p ${{{{targets.destdir}}}}/usr\ndate > ${{{{targets.destdir}}}}/usr/date", nonce());
+    let script = format!(
+        "# {}\nmkdir -p ${{{{targets.destdir}}}}/usr\ndate > ${{{{targets.destdir}}}}/usr/date",
+        nonce()
+    );
     env.write("hand.yaml", recipe("hand", &[("make", &script)]));
     env.write("hand/extra.txt", "from the source directory\n");
     let text = lab.ok(&env, lab.build(&env, "hand.yaml").arg("-v"));

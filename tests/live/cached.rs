@@ -7,8 +7,12 @@ use crate::support::lab::{Lab, nonce};
 /// Two steps that count their runs.
 fn counting(name: &str) -> String {
     let count = |step: &str| format!("echo {step} >> /var/cache/melange/{name}");
-    let out = "mkdir -p ${{targets.destdir}}/usr/share\ndate +%s%N > ${{targets.destdir}}/usr/share/when";
-    recipe("counted", &[("first", &count("first")), ("second", &format!("{}\n{out}", count("second")))])
+    let out =
+        "mkdir -p ${{targets.destdir}}/usr/share\ndate +%s%N > ${{targets.destdir}}/usr/share/when";
+    recipe(
+        "counted",
+        &[("first", &count("first")), ("second", &format!("{}\n{out}", count("second")))],
+    )
 }
 
 #[test]

@@ -98,7 +98,9 @@ fn two_builds_into_one_directory_at_once_lose_nothing() {
     let name = format!("both-{}", nonce());
     lab.keygen(&env);
     for package in ["one", "two"] {
-        let script = format!("echo {package} >> /var/cache/melange/{name}\nmkdir -p ${{{{targets.destdir}}}}/usr\necho {package} > ${{{{targets.destdir}}}}/usr/{package}");
+        let script = format!(
+            "echo {package} >> /var/cache/melange/{name}\nmkdir -p ${{{{targets.destdir}}}}/usr\necho {package} > ${{{{targets.destdir}}}}/usr/{package}"
+        );
         env.write(format!("{package}.yaml"), recipe(package, &[("make", &script)]));
     }
     let children = ["one.yaml", "two.yaml"].map(|recipe| start(&mut lab.build(&env, recipe)));

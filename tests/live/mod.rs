@@ -5,7 +5,6 @@
 mod by_hand;
 mod cached;
 mod certificates;
-mod examples;
 mod faults;
 mod steps;
 mod trust;

@@ -44,7 +44,11 @@ fn a_failing_command_in_a_pipe_fails_the_step_and_the_log_is_shown_once() {
     let output = lab.build(&env, "pipe.yaml").output().unwrap();
     let text = env.text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert_eq!(text.lines().filter(|line| line.contains("marker-") && !line.contains("echo")).count(), 1, "{text}");
+    assert_eq!(
+        text.lines().filter(|line| line.contains("marker-") && !line.contains("echo")).count(),
+        1,
+        "{text}"
+    );
     assert!(text.contains('7'), "{text}");
     assert!(!env.work().join("packages/x86_64").exists(), "nothing is written");
 }
@@ -71,13 +75,13 @@ fn capabilities_are_those_that_the_recipe_asks_for() {
     let Some(lab) = Lab::find("steps") else { return };
     let env = TestEnv::new();
     let script = "mkdir -p ${{targets.destdir}}\ngrep -E 'Cap(Eff|Bnd|Amb)' /proc/self/status > ${{targets.destdir}}/caps";
-    let plain = recipe("plain", &[("caps", script)]).replace("pipeline:", "  accounts:\n    run-as: root\npipeline:");
+    let plain = recipe("plain", &[("caps", script)])
+        .replace("pipeline:", "  accounts:\n    run-as: root\npipeline:");
     env.write("plain.yaml", &plain);
     lab.ok(&env, &mut lab.build(&env, "plain.yaml"));
-    let asking = plain.replace("name: plain", "name: asking").replace(
-        "pipeline:",
-        "capabilities:\n  add:\n    - CAP_NET_ADMIN\npipeline:",
-    );
+    let asking = plain
+        .replace("name: plain", "name: asking")
+        .replace("pipeline:", "capabilities:\n  add:\n    - CAP_NET_ADMIN\npipeline:");
     env.write("asking.yaml", asking);
     lab.ok(&env, &mut lab.build(&env, "asking.yaml"));
     let bounding = |package: &str| {

@@ -44,7 +44,9 @@ fn a_package_and_its_index_are_usable_right_away() {
 #[test]
 fn a_tampered_index_package_or_key_is_refused() {
     let Some(lab) = Lab::find("trust") else { return };
-    for path in ["packages/x86_64/APKINDEX.tar.gz", "packages/x86_64/hi-1.0.0-r0.apk", "test.rsa.pub"] {
+    for path in
+        ["packages/x86_64/APKINDEX.tar.gz", "packages/x86_64/hi-1.0.0-r0.apk", "test.rsa.pub"]
+    {
         let env = built(lab);
         tamper(&env, path, if path.ends_with(".pub") { 60 } else { 40 });
         let (code, text) = use_it(lab, &env);
@@ -89,7 +91,15 @@ open('signed', 'wb').write(rest)
         let path = format!("packages/x86_64/{file}");
         lab.ok(&env, env.command("python3").args(["cut.py", &path, what]));
         let mut openssl = env.command("openssl");
-        openssl.args(["dgst", "-sha256", "-verify", "test.rsa.pub", "-signature", "signature", "signed"]);
+        openssl.args([
+            "dgst",
+            "-sha256",
+            "-verify",
+            "test.rsa.pub",
+            "-signature",
+            "signature",
+            "signed",
+        ]);
         let text = lab.ok(&env, &mut openssl);
         assert!(text.contains("Verified OK"), "{text}");
     }

@@ -162,6 +162,7 @@ pub fn spec(rootfs: &Path, steps: &[&str]) -> Spec {
         platform: melange2::arch::Arch::host().platform(),
         files: Vec::new(),
         notes: Vec::new(),
+        ssh: Vec::new(),
     }
 }
 

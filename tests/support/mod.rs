@@ -1,6 +1,8 @@
 //! The harness: a hermetic environment for the program under test, and its output as one text.
 
 pub mod buildkit;
+pub mod lab;
+pub mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -34,7 +34,11 @@ fn respond(mut stream: TcpStream, directory: &Path) -> std::io::Result<()> {
     let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
     let found = (!path.contains("..")).then(|| fs_err::read(directory.join(path)).ok()).flatten();
     let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
     stream.write_all(&body)
 }
 
@@ -75,7 +79,12 @@ impl Drop for GitDaemon {
 }
 
 /// Makes a git repository of some files, one commit, tagged; returns its path and the commit.
-pub fn repository(env: &TestEnv, name: &str, files: &[(&str, &str)], tag: &str) -> (PathBuf, String) {
+pub fn repository(
+    env: &TestEnv,
+    name: &str,
+    files: &[(&str, &str)],
+    tag: &str,
+) -> (PathBuf, String) {
     for (path, content) in files {
         env.write(format!("git/{name}/{path}"), content);
     }

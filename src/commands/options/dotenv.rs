@@ -49,11 +49,12 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, (usize, String)> {
             return Err((line, format!("`{}` has no `=`", first_line.trim())));
         };
         let (after_name, name) = (&declaration[name.len() + 1..], name.trim());
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        {
             return Err((line, format!("`{name}` is not a variable's name")));
         }
-        let (value, after) = value(after_name.trim_start_matches([' ', '\t']))
-            .map_err(|problem| (line, problem))?;
+        let (value, after) =
+            value(after_name.trim_start_matches([' ', '\t'])).map_err(|problem| (line, problem))?;
         pairs.push((name.to_owned(), value));
         rest = after;
     }
@@ -121,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_forms_that_recipes_repositories_use() {
-        let text = "# build flags\nexport GOFLAGS=\"-buildvcs=false\"\nA=1 # one\n\nB='x # y'\nC=\n";
+        let text =
+            "# build flags\nexport GOFLAGS=\"-buildvcs=false\"\nA=1 # one\n\nB='x # y'\nC=\n";
         let expected = [("GOFLAGS", "-buildvcs=false"), ("A", "1"), ("B", "x # y"), ("C", "")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(pairs(text), expected);

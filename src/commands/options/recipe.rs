@@ -164,9 +164,9 @@ impl RecipeArgs {
         config.max_layers = self.max_layers;
         (config.cache_choice, config.cache_mounts) = parse_cache_mounts(&self.cache_mounts)?;
         for text in &self.cache_mount {
-            let mount = text.parse::<CacheMount>().map_err(|problem| {
-                Error::config(format!("`--cache-mount {text}`: {problem}"))
-            })?;
+            let mount = text
+                .parse::<CacheMount>()
+                .map_err(|problem| Error::config(format!("`--cache-mount {text}`: {problem}")))?;
             config.cache_mounts.push(mount);
         }
         config.run_as.clone_from(&self.run_as);
@@ -210,7 +210,9 @@ impl OutputArgs {
                 Ok(Some(Signer::from_file(path)?))
             }
             None => {
-                ui.warning("packages are not signed: no `--signing-key` (`melange2 keygen` makes one)");
+                ui.warning(
+                    "packages are not signed: no `--signing-key` (`melange2 keygen` makes one)",
+                );
                 Ok(None)
             }
         }
@@ -232,9 +234,10 @@ fn parse_archs(names: &[String]) -> Result<Vec<Arch>> {
         match name.as_str() {
             "all" => archs.extend(Arch::ALL),
             "host" => archs.push(Arch::host()),
-            _ => archs.push(name.parse().map_err(|error: crate::arch::UnknownArch| {
-                Error::config(error.to_string())
-            })?),
+            _ => archs.push(
+                name.parse()
+                    .map_err(|error: crate::arch::UnknownArch| Error::config(error.to_string()))?,
+            ),
         }
     }
     archs.sort_unstable();
