@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use color_eyre::eyre::Result;
 use fs_err as fs;
-use melange2::apk::key::Signer;
+use melange2::apk::key::{Existing, Signer};
 use melange2::apk::pkginfo::PkgInfo;
 use melange2::apk::writer::{DataWriter, write_apk};
 use melange2::digest::Sha256;
@@ -120,11 +120,9 @@ fn replace(fresh: &Path, target: &Path) -> Result<()> {
 fn signer(directory: &Path) -> Result<Signer> {
     let private = directory.join("demo.rsa");
     if !private.exists() {
-        let signer = Signer::generate(2048, "demo.rsa.pub")?;
-        write_atomic(&directory.join("demo.rsa.pub"), signer.public_pem()?.as_bytes())?;
-        let mut file = melange2::fsutil::AtomicFile::create_with_mode(&private, 0o600)?;
-        std::io::Write::write_all(&mut file, signer.private_pem()?.as_bytes())?;
-        file.commit()?;
+        fs::create_dir_all(directory)?;
+        // Half a pair is of no use: replaced.
+        Signer::generate(2048, "demo.rsa.pub")?.write_files(&private, Existing::Replace)?;
     }
     Ok(Signer::from_file(&private)?)
 }

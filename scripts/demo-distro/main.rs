@@ -64,7 +64,7 @@ enum Command {
         dir: PathBuf,
         /// Gets the port's number when the server listens.
         #[arg(long, value_name = "FILE")]
-        port_file: PathBuf,
+        port_file: Option<PathBuf>,
         /// Port; 0 takes a free one.
         #[arg(long, default_value_t = 0)]
         port: u16,
@@ -88,7 +88,7 @@ fn run(command: Command) -> Result<()> {
             build::run(&dir, freshness)
         }
         Command::Sources { dir, names } => sources::run(&dir, &names),
-        Command::Serve { dir, port_file, port } => serve::run(&dir, &port_file, port),
+        Command::Serve { dir, port_file, port } => serve::run(&dir, port_file.as_deref(), port),
     }
 }
 

@@ -18,14 +18,16 @@ use melange2::fsutil::write_atomic;
 use crate::note;
 use request::Request;
 
-/// Serves `directory` until the process is ended; the port's number is written to `port_file` once
-/// connections are taken.
-pub fn run(directory: &Path, port_file: &Path, port: u16) -> Result<()> {
+/// Serves `directory` until the process is ended. Once connections are taken, the address is printed
+/// and the port's number written to `port_file`.
+pub fn run(directory: &Path, port_file: Option<&Path>, port: u16) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let port = listener.local_addr()?.port();
     let root: Arc<Path> = fs::canonicalize(directory)?.into();
-    note(&format!("serving {} on http://127.0.0.1:{port}/", root.display()));
-    write_atomic(port_file, port.to_string().as_bytes())?;
+    if let Some(file) = port_file {
+        write_atomic(file, port.to_string().as_bytes())?;
+    }
+    writeln!(std::io::stdout(), "http://127.0.0.1:{port}")?;
     for stream in listener.incoming() {
         let root = Arc::clone(&root);
         std::thread::spawn(move || {
