@@ -20,6 +20,7 @@ pub fn plan() -> Plan {
         steps: Vec::new(),
         packages: vec![package("hello")],
         compiled: Compiled(serde_json::Value::Null),
+        warnings: melange2::diagnostic::Diagnostics::default(),
     }
 }
 
