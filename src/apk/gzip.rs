@@ -26,8 +26,11 @@ const LEVEL: u32 = 6;
 /// Magic, deflate, no flags, no time, no hint, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
+/// What `threads` 0 means at most: more would be waiting for the disk and take memory.
+const MAX_THREADS: usize = 16;
+
 /// Compresses what is written, on several threads, as **one** gzip member whose bytes do not depend
-/// on the number of threads. Memory is bounded: about 5 MiB per thread.
+/// on the number of threads. Memory is bounded: about 8 MiB per thread.
 ///
 /// Dropped without [`Encoder::finish`], it leaves the member incomplete.
 pub struct Encoder<W: Write> {
@@ -83,10 +86,10 @@ impl Pool {
 }
 
 impl<W: Write> Encoder<W> {
-    /// Starts a member. `threads` 0 means one per core.
+    /// Starts a member. `threads` 0 means one per core, but at most 16.
     pub fn new(inner: W, threads: usize) -> Self {
         let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
             _ => threads,
         };
         Self {

@@ -3,6 +3,8 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::LazyLock;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// Made once: a key takes a while.
@@ -126,4 +128,24 @@ fn a_key_file_has_limits_and_a_name() {
     fs_err::write(&path, KEY.private_pem().unwrap()).unwrap();
     assert!(Signer::from_file(&path).is_err());
     assert!(Signer::from_file(&directory.path().join("missing")).is_err());
+}
+
+proptest! {
+    #[test]
+    fn rubbish_and_damaged_keys_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..100),
+        place in any::<proptest::sample::Index>(),
+        byte in any::<u8>(),
+        label in prop_oneof![Just("RSA PRIVATE KEY"), Just("PRIVATE KEY"), Just("PUBLIC KEY")],
+    ) {
+        let mut damaged = der::sections(KEY.public_pem().unwrap().as_bytes()).unwrap().remove(0).1;
+        *place.get_mut(&mut damaged) = byte;
+        for pem in [bytes.clone(), der::pem(label, &bytes).into(), der::pem(label, &damaged).into()] {
+            let _ = Signer::from_pem(&pem, "x");
+            let mut ring = KeyRing::default();
+            if ring.add("x", &pem).is_ok() {
+                let _ = ring.verify("x", Algorithm::RsaSha256, b"m", &bytes);
+            }
+        }
+    }
 }
