@@ -96,5 +96,5 @@ fn fixtures_and_snapshots_match_one_to_one() {
 #[test]
 fn a_recipe_that_is_not_there_is_named() {
     let problems = melange2::config::load(Path::new("tests/fixtures/none.yaml")).unwrap_err();
-    insta::assert_snapshot!(problems.render(false), @"");
+    insta::assert_snapshot!(problems.render(false), @"error[unreadable]: failed to open file `tests/fixtures/none.yaml`: No such file or directory (os error 2)");
 }

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-mod apk;
-mod apk_peers;
-mod buildkit;
 mod cli;
-mod setup;
+mod corpus;
+mod errors;
+mod pipelines;
+mod recipe;
 mod support;

@@ -86,7 +86,7 @@ fn twice(first: &Text, again: &Text) -> Diagnostic {
     if first.span.bytes == again.span.bytes {
         return diagnostic.help("put `${{range.key}}` or `${{range.value}}` into the name");
     }
-    diagnostic.label(first.span.clone(), "first here")
+    diagnostic.label(first.span.clone(), "first here").help("rename one of them")
 }
 
 fn priorities(dependencies: &Dependencies, problems: &mut Diagnostics) {
@@ -95,7 +95,8 @@ fn priorities(dependencies: &Dependencies, problems: &mut Diagnostics) {
         let checked = !priority.is_empty() && !priority.as_str().contains("${{");
         if checked && priority.as_str().parse::<i64>().is_err() {
             let message = format!("a priority must be a number, found `{}`", priority.as_str());
-            problems.push(Diagnostic::error("priority", message, priority.span.clone(), ""));
+            let diagnostic = Diagnostic::error("priority", message, priority.span.clone(), "");
+            problems.push(diagnostic.help("the package with the greatest number is preferred"));
         }
     }
 }
@@ -141,11 +142,14 @@ fn capabilities(all: &[Capability], problems: &mut Diagnostics) {
 fn cpe(cpe: &Cpe, problems: &mut Diagnostics) {
     if !matches!(cpe.part.as_str(), "" | "a" | "o") {
         let message = format!("a CPE part is `a` or `o`, found `{}`", cpe.part.as_str());
-        problems.push(Diagnostic::error("cpe", message, cpe.part.span.clone(), ""));
+        let diagnostic = Diagnostic::error("cpe", message, cpe.part.span.clone(), "");
+        problems.push(diagnostic.help("`a` is an application, `o` an operating system"));
     }
     if cpe.vendor.is_empty() != cpe.product.is_empty() {
         let message = "a CPE needs both `vendor` and `product`";
-        problems.push(Diagnostic::error("cpe", message, cpe.span.clone(), ""));
+        let missing = if cpe.vendor.is_empty() { "vendor" } else { "product" };
+        let diagnostic = Diagnostic::error("cpe", message, cpe.span.clone(), "");
+        problems.push(diagnostic.help(format!("add `{missing}:`")));
     }
     for field in [
         &cpe.vendor,

@@ -106,7 +106,8 @@ impl<'a> Compiler<'a> {
         if circle || self.chain.len() >= MAX_USES {
             let message = format!("pipeline `{}` uses itself", step.uses.as_str());
             let span = step.uses.span.clone();
-            let problem = Diagnostic::error("pipeline-circle", message, span, "");
+            let problem = Diagnostic::error("pipeline-circle", message, span, "")
+                .help("a pipeline can't use itself, nor one that uses it");
             self.report(problem.into(), self.chain.len());
             return false;
         }

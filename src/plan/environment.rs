@@ -49,7 +49,8 @@ pub(super) fn add_defaults(config: &mut Config, context: &Context) {
     let own_npm = variables.get("npm_config_cache").is_some_and(|value| !value.is_empty());
     for (name, value) in DEFAULTS {
         let given = variables.get(name).is_some_and(|value| !value.is_empty());
-        if !given && !(own_npm && name == "NPM_CONFIG_CACHE") {
+        let by_other_name = own_npm && name == "NPM_CONFIG_CACHE";
+        if !given && !by_other_name {
             variables.set(name, value);
         }
     }

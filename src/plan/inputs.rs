@@ -178,10 +178,10 @@ fn one_line(text: &str) -> String {
 
 /// Inputs with these names are checksums and commits in every pipeline, as they are upstream.
 fn check_hash(name: &str, value: &str, text: &Text, problems: &mut Diagnostics) {
-    let length = match name {
-        "expected-sha256" => 64,
-        "expected-sha512" => 128,
-        "expected-commit" => 40,
+    let (length, help) = match name {
+        "expected-sha256" => (64, "`sha256sum FILE` prints it"),
+        "expected-sha512" => (128, "`sha512sum FILE` prints it"),
+        "expected-commit" => (40, "`git ls-remote URL 'refs/tags/TAG^{}'` prints it in full"),
         _ => return,
     };
     if value.is_empty() {
@@ -190,11 +190,11 @@ fn check_hash(name: &str, value: &str, text: &Text, problems: &mut Diagnostics) 
     let span = text.span.clone();
     if let Some(wrong) = value.chars().find(|c| !c.is_ascii_hexdigit()) {
         let message = format!("`{name}` must be hexadecimal, found `{}`", wrong.escape_default());
-        problems.push(Diagnostic::error("checksum", message, span, ""));
+        problems.push(Diagnostic::error("checksum", message, span, "").help(help));
     } else if value.len() != length {
         let message =
             format!("`{name}` must have {length} hexadecimal digits, found {}", value.len());
-        problems.push(Diagnostic::error("checksum", message, span, ""));
+        problems.push(Diagnostic::error("checksum", message, span, "").help(help));
     }
 }
 

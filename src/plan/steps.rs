@@ -24,15 +24,25 @@ impl Flatten<'_> {
     /// All steps of a package.
     pub(super) fn all(&mut self, steps: &[Compiled]) {
         for step in steps {
-            self.step(step, &IndexMap::new());
+            self.step(step, &IndexMap::new(), None);
         }
     }
 
-    /// A step and its children; whether it ran.
-    fn step(&mut self, compiled: &Compiled, inherited: &IndexMap<String, String>) -> bool {
+    /// A step and its children; whether it ran. `known_as` is what the recipe calls the step whose
+    /// pipeline it is a part of.
+    fn step(
+        &mut self,
+        compiled: &Compiled,
+        inherited: &IndexMap<String, String>,
+        known_as: Option<&str>,
+    ) -> bool {
         if !compiled.runs {
             return false;
         }
+        let own_name = [&compiled.step.name, &compiled.step.uses].map(|text| text.as_str());
+        let own_name = own_name.into_iter().find(|name| !name.is_empty());
+        // Nested steps of the recipe itself are known by their scripts.
+        let own_name = own_name.or(known_as.filter(|_| compiled.pipeline.is_some()));
         let mut variables = inherited.clone();
         let own = compiled.step.environment.iter();
         variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -40,7 +50,7 @@ impl Flatten<'_> {
         let script = compiled.step.runs.as_str();
         if !script.trim().is_empty() || must_make_directory(compiled, &directory) {
             self.steps.push(Step {
-                label: label(compiled),
+                label: label(compiled, own_name),
                 uses: compiled.pipeline.clone(),
                 package: self.package,
                 script: script.to_owned(),
@@ -51,7 +61,7 @@ impl Flatten<'_> {
         }
         let mut ran = 0;
         for child in &compiled.children {
-            ran += i64::from(self.step(child, &variables));
+            ran += i64::from(self.step(child, &variables, own_name));
         }
         self.check_assertions(compiled, ran);
         true
@@ -78,12 +88,11 @@ fn must_make_directory(compiled: &Compiled, directory: &str) -> bool {
     directory != WORKSPACE && !compiled.children.iter().any(makes)
 }
 
-/// What the user knows a step by.
-fn label(compiled: &Compiled) -> String {
-    let step = &compiled.step;
-    let first_line = || step.runs.as_str().lines().map(str::trim).find(|line| !line.is_empty());
-    let label = [step.name.as_str(), step.uses.as_str()].into_iter().find(|text| !text.is_empty());
-    let label = label.or(compiled.pipeline.as_deref()).or_else(first_line).unwrap_or("(no script)");
+/// What the user knows a step by, in one line.
+fn label(compiled: &Compiled, name: Option<&str>) -> String {
+    let script = compiled.step.runs.as_str();
+    let first_line = || script.lines().map(str::trim).find(|line| !line.is_empty());
+    let label = name.or_else(first_line).unwrap_or("(no script)");
     label.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

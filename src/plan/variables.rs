@@ -198,7 +198,23 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
         variables.set(&format!("vars.{}", transform.to.as_str()), value);
     }
     report_circles(config, variables.settle(), problems);
+    check_values(config, &variables, problems);
     variables
+}
+
+/// What a variable's own value refers to is found where it is written, not where it is used.
+fn check_values(config: &Config, variables: &Variables<'_>, problems: &mut Diagnostics) {
+    for entry in config.vars.0.values() {
+        for piece in pieces(entry.value.as_str()) {
+            let Piece::Reference { name, raw } = piece else { continue };
+            let early = name.starts_with("vars.") || name.starts_with("package.");
+            if early && name != "package.srcdir" && variables.get(name).is_none() {
+                let help = help(name, &variables.names());
+                let problem = Problem { raw: raw.to_owned(), ..Problem::unknown(name, help) };
+                problems.push(at(problem, &entry.value));
+            }
+        }
+    }
 }
 
 fn report_circles(config: &Config, circles: Vec<String>, problems: &mut Diagnostics) {
@@ -206,7 +222,9 @@ fn report_circles(config: &Config, circles: Vec<String>, problems: &mut Diagnost
         let entry = name.strip_prefix("vars.").and_then(|name| config.vars.0.get(name));
         let span = entry.map_or_else(|| config.package.span.clone(), |entry| entry.key.clone());
         let message = format!("variable `{name}` refers to itself");
-        problems.push(Diagnostic::error("variable-circle", message, span, ""));
+        let diagnostic = Diagnostic::error("variable-circle", message, span, "")
+            .help("follow the variables that its value names; one of them names it again");
+        problems.push(diagnostic);
     }
 }
 

@@ -41,7 +41,8 @@ pub(crate) fn parse(source: &Arc<Source>) -> (Option<Node>, Diagnostics) {
     }
     if builder.root.is_none() {
         let span = Span::new(source, 0..0);
-        builder.problems.push(Diagnostic::error("yaml", "the file is empty", span, ""));
+        let diagnostic = Diagnostic::error("yaml", "the file is empty", span, "");
+        builder.problems.push(diagnostic.help("a recipe starts with `package:`"));
     }
     (builder.root, builder.problems)
 }
