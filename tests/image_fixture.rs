@@ -1,20 +1,17 @@
-//! A small repository that has all that makes layers difficult, and a model of unpacking layers.
-//!
-//! The model knows nothing of how `melange2::image` works: it reads blobs and applies tar entries
-//! one after another, as a daemon does.
+//! A small repository that has all that makes layers difficult, and how it is assembled.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Write as _};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use melange2::apk::index::{self, Entry};
 use melange2::apk::key::{KeyRing, Signer};
 use melange2::apk::pkginfo::PkgInfo;
 use melange2::apk::reader::Apk;
-use melange2::apk::tar::{Header, Kind, Reader};
+use melange2::apk::tar::{Header, Kind};
 use melange2::apk::writer::{DataWriter, write_apk};
-use melange2::digest::{Sha1, Sha256};
-use melange2::image::{Layout, Package};
+use melange2::arch::Arch;
+use melange2::digest::Sha1;
+use melange2::image::{self, Error, Group, Layout, Package, PathChange, Request, User};
 
 /// A package to be made.
 pub struct Recipe {
@@ -189,151 +186,168 @@ pub fn library(soname: &str) -> Vec<u8> {
     file
 }
 
-/// What a path of an unpacked tree is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    pub kind: Kind,
-    pub mode: u32,
-    pub uid: u64,
-    pub gid: u64,
-    pub link: Vec<u8>,
-    pub content: Vec<u8>,
-    pub xattrs: BTreeMap<String, Vec<u8>>,
-    /// Names of one number are hard links.
-    pub inode: usize,
+/// Packages that have all that makes layers difficult.
+pub fn difficult() -> Vec<Recipe> {
+    vec![
+        base(),
+        Recipe::new("libc")
+            .says(|info| info.provides = vec!["so:libc.so.6=6".into()])
+            // Through the base's symbolic links.
+            .directories(0o755, &["lib", "lib64"])
+            .file(0o755, "lib64/ld-linux-x86-64.so.2", library("ld-linux-x86-64.so.2"))
+            .file(0o755, "lib/libc.so.6", library("libc.so.6"))
+            .symlink("lib/libc.so", "libc.so.6"),
+        Recipe::new("busybox")
+            .says(|info| info.depends = vec!["so:libc.so.6".into()])
+            .directories(0o755, &["bin", "etc", "etc/busybox-paths.d"])
+            .file(0o755, "bin/busybox", "busybox")
+            .file(0o644, "etc/busybox-paths.d/busybox", "/bin/ls\n/bin/sh\n/usr/sbin/chroot\n")
+            .script(".post-install", "#!/bin/sh\n:\n")
+            .says(|info| info.triggers = vec!["/bin".into(), "/usr/bin".into()]),
+        Recipe::new("tool")
+            .directories(0o755, &["usr", "usr/bin", "usr/share"])
+            .directories(0o2750, &["usr/share/tool"])
+            .file(0o4755, "usr/bin/tool", "the tool")
+            .file(0o644, "usr/bin/tool-one", "one file, three names")
+            .hard_link("usr/bin/tool-two", "usr/bin/tool-one")
+            .hard_link("usr/share/tool/three", "usr/bin/tool-one")
+            .file(0o644, "usr/share/tool/data", "of the tool")
+            .file(0o644, "usr/share/tool/licence", "the same in all"),
+        // Replaces a file of a package that was installed before.
+        Recipe::new("tool-better")
+            .says(|info| info.replaces = vec!["tool".into()])
+            .directories(0o755, &["usr", "usr/bin"])
+            .file(0o755, "usr/bin/tool", "the better tool"),
+        // Its file is replaced by a package that was installed before.
+        Recipe::new("tool-worse")
+            .says(|info| info.replaces = vec!["nobody".into()])
+            .directories(0o755, &["opt"])
+            .file(0o644, "opt/first", "worse, second, and lost"),
+        // One origin; a directory that is there with other rights; an identical file.
+        Recipe::new("tool-data")
+            .says(|info| info.origin = "tool".into())
+            .directories(0o700, &["usr", "usr/share"])
+            .directories(0o755, &["usr/share/tool"])
+            .file(0o600, "usr/share/tool/data", "of the data package")
+            .file(0o644, "usr/share/tool/licence", "the same in all"),
+        Recipe::new("names")
+            .directories(0o755, &["usr", "usr/share", "usr/share/names"])
+            .file(0o644, &format!("usr/share/names/{}", "long".repeat(40)), "long")
+            .file(0o644, "usr/share/names/.wh.licence", "would delete")
+            .entry(Header::new(b"usr/share/names/caf\xe9".as_slice(), Kind::File), b"Latin-1")
+            .entry(
+                Header {
+                    uid: 100,
+                    gid: 101,
+                    pax: BTreeMap::from([("SCHILY.xattr.user.note".into(), b"x\ny".to_vec())]),
+                    ..Header::new("usr/share/names/owned", Kind::File)
+                },
+                b"owned",
+            ),
+        // A name for another package's file.
+        Recipe::new("tool-names")
+            .says(|info| info.depends = vec!["tool".into()])
+            .directories(0o755, &["usr", "usr/bin"])
+            .entry(
+                Header {
+                    link: "usr/bin/tool-one".into(),
+                    ..Header::new("usr/bin/tool-other", Kind::HardLink)
+                },
+                b"one file, three names",
+            ),
+        Recipe::new("meta").says(|info| info.depends = vec!["tool".into(), "names".into()]),
+    ]
 }
 
-/// A tree that was unpacked from layers.
-#[derive(Debug, Default)]
-pub struct Tree {
-    pub nodes: BTreeMap<Vec<u8>, Node>,
-    inodes: usize,
+pub fn base() -> Recipe {
+    Recipe::new("base")
+        .says(|info| {
+            // Decides about a file of `tool-worse`, which comes later.
+            info.replaces = vec!["tool-worse".into()];
+            info.provides = vec!["merged-lib=1".into()];
+        })
+        .directories(0o755, &["etc", "etc/ld.so.conf.d", "opt"])
+        .file(0o644, "etc/group", "root:x:0:root\nnogroup:x:65533:\n")
+        .file(0o644, "etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf\n")
+        .file(0o644, "etc/ld.so.conf.d/local.conf", "# more\n/usr/local/lib\n")
+        .file(
+            0o644,
+            "etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65533:nobody:/nonexistent:/bin/false\n\
+             null:x:7:7:null:/dev/null:/bin/false\n",
+        )
+        .file(0o640, "etc/shadow", "root:*::0:::::\n")
+        .file(0o644, "opt/first", "first, and better")
+        .directories(0o1777, &["tmp"])
+        .directories(0o755, &["usr", "usr/bin", "usr/lib", "usr/local", "usr/local/lib"])
+        .file(0o755, "usr/local/lib/libz.so.1.2", library("libz.so.1"))
+        .symlink("usr/local/lib/libz.so.1", "libz.so.1.2")
+        .symlink("bin", "usr/bin")
+        .symlink("lib", "usr/lib")
+        .symlink("lib64", "usr/lib")
+        .symlink("sbin", "usr/bin")
+        .symlink("usr/sbin", "bin")
 }
 
-impl Tree {
-    /// Unpacks an image's layers one upon another.
-    pub fn of_layout(layout: &Layout) -> Self {
-        let blob = |digest: &str| {
-            let hex = digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
-            let bytes = fs_err::read(layout.dir.join("blobs/sha256").join(&hex)).unwrap();
-            assert_eq!(Sha256::of(&bytes).to_string(), hex, "a blob is named by its content");
-            bytes
-        };
-        let json =
-            |digest: &str| -> serde_json::Value { serde_json::from_slice(&blob(digest)).unwrap() };
-        let manifest = json(&layout.digest.to_string());
-        let config = json(manifest["config"]["digest"].as_str().unwrap());
-        let layers = manifest["layers"].as_array().unwrap();
-        assert_eq!(layers.len(), layout.layers);
-        let mut tree = Self::default();
-        for (number, layer) in layers.iter().enumerate() {
-            let compressed = blob(layer["digest"].as_str().unwrap());
-            assert_eq!(layer["size"].as_u64().unwrap(), compressed.len() as u64);
-            let unpacked = gunzip(&compressed);
-            assert_eq!(config["rootfs"]["diff_ids"][number], Sha256::of(&unpacked).oci());
-            tree.unpack_layer(&unpacked);
-        }
-        tree
-    }
-
-    /// Unpacks a layer upon what is there.
-    fn unpack_layer(&mut self, tar: &[u8]) {
-        let mut reader = Reader::new(tar);
-        while let Some(header) = reader.next_entry().unwrap() {
-            let name = header.path.rsplit(|byte| *byte == b'/').next().unwrap();
-            assert!(!name.starts_with(b".wh."), "a layer deletes: {}", header.display_path());
-        }
-        self.unpack(tar);
-    }
-
-    /// Unpacks an archive upon what is there.
-    pub fn unpack(&mut self, tar: &[u8]) {
-        let mut reader = Reader::new(tar);
-        while let Some(header) = reader.next_entry().unwrap() {
-            let mut content = Vec::new();
-            reader.content().read_to_end(&mut content).unwrap();
-            self.apply(header, content);
-        }
-    }
-
-    fn apply(&mut self, header: Header, content: Vec<u8>) {
-        let path = header.path;
-        for end in (0..path.len()).filter(|end| path[*end] == b'/') {
-            let above = self.nodes.get(&path[..end]).map(|node| node.kind);
-            let text = String::from_utf8_lossy(&path);
-            assert!(matches!(above, Some(Kind::Directory)), "no directory above `{text}`");
-        }
-        if path.is_empty() {
-            return;
-        }
-        let was_directory = self.nodes.get(&path).is_some_and(|old| old.kind == Kind::Directory);
-        if was_directory && header.kind != Kind::Directory {
-            let below = [path.as_slice(), b"/"].concat();
-            self.nodes.retain(|path, _| !path.starts_with(&below));
-        }
-        if header.kind == Kind::HardLink {
-            let target = self.nodes.get(&header.link).expect("a hard link's target").clone();
-            self.nodes.insert(path, target);
-            return;
-        }
-        self.inodes += 1;
-        let xattrs = header.pax.into_iter().filter(|(key, _)| key.starts_with("SCHILY.xattr."));
-        let node = Node {
-            kind: header.kind,
-            mode: if header.kind == Kind::Symlink { 0o777 } else { header.mode & 0o7777 },
-            uid: header.uid,
-            gid: header.gid,
-            link: header.link,
-            content,
-            xattrs: xattrs.collect(),
-            inode: self.inodes,
-        };
-        self.nodes.insert(path, node);
-    }
-
-    pub fn get(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(path.as_bytes())
-    }
-
-    /// The first of the names of a path's file, if it has several.
-    pub fn first_names(&self) -> HashMap<usize, &[u8]> {
-        let mut names = HashMap::new();
-        for (path, node) in &self.nodes {
-            names.entry(node.inode).or_insert(path.as_slice());
-        }
-        names
-    }
-
-    /// One line for each path.
-    pub fn listing(&self) -> String {
-        let names = self.first_names();
-        let mut text = Vec::new();
-        for (path, node) in &self.nodes {
-            let Node { mode, uid, gid, .. } = node;
-            write!(text, "{mode:04o} {uid}:{gid} {}", path.escape_ascii()).unwrap();
-            let first = names[&node.inode];
-            match node.kind {
-                Kind::Directory => write!(text, "/"),
-                Kind::Symlink => write!(text, " -> {}", node.link.escape_ascii()),
-                Kind::File if first != path => write!(text, " = {}", first.escape_ascii()),
-                Kind::File if node.content.len() > 60 || node.content.contains(&b'\n') => {
-                    write!(text, " ({} bytes)", node.content.len())
-                }
-                Kind::File => write!(text, " {:?}", node.content.escape_ascii().to_string()),
-                other => write!(text, " {other:?}"),
-            }
-            .unwrap();
-            for (key, value) in &node.xattrs {
-                write!(text, " {key}={}", value.escape_ascii()).unwrap();
-            }
-            text.push(b'\n');
-        }
-        String::from_utf8(text).unwrap()
-    }
+pub fn accounts() -> ([User; 1], [Group; 1]) {
+    let user = User { name: "build".into(), uid: 1000, gid: 1000, ..User::default() };
+    let group = Group { name: "build".into(), gid: 1000, members: vec!["build".into()] };
+    ([user], [group])
 }
 
-pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
-    let mut unpacked = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut unpacked).unwrap();
-    unpacked
+pub fn changes() -> Vec<PathChange> {
+    let change = |kind: &str, path: &str, permissions: u32| PathChange {
+        kind: kind.into(),
+        path: path.into(),
+        permissions,
+        ..PathChange::default()
+    };
+    vec![
+        change("directory", "/srv/made", 0o755),
+        change("empty-file", "/srv/made/empty", 0o600),
+        PathChange { source: "/usr/bin/tool".into(), ..change("hardlink", "/srv/tool", 0o755) },
+        PathChange { source: "made/empty".into(), ..change("symlink", "/srv/link", 0o640) },
+        change("permissions", "/usr/bin/tool-two", 0o711),
+    ]
+}
+
+/// What is to be assembled.
+pub struct Environment<'a> {
+    pub packages: &'a [Package],
+    pub repositories: &'a [String],
+    pub world: &'a [String],
+    pub keys: &'a KeyRing,
+    pub paths: &'a [PathChange],
+}
+
+pub fn assemble(
+    environment: &Environment<'_>,
+    store: &Path,
+    max_layers: usize,
+) -> Result<Layout, Error> {
+    let (users, groups) = accounts();
+    image::assemble(&Request {
+        arch: Arch::X86_64,
+        packages: environment.packages,
+        world: environment.world,
+        repositories: environment.repositories,
+        keys: environment.keys,
+        users: &users,
+        groups: &groups,
+        paths: environment.paths,
+        max_layers,
+        store,
+    })
+}
+
+/// Assembles the difficult packages.
+pub fn assemble_difficult(repository: &Repository, store: &Path, max_layers: usize) -> Layout {
+    let environment = Environment {
+        packages: &repository.packages(),
+        repositories: &["https://example.org/os".into()],
+        world: &["meta".into(), "busybox".into()],
+        keys: &KeyRing::default(),
+        paths: &changes(),
+    };
+    assemble(&environment, store, max_layers).unwrap()
 }

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod cli;
-mod corpus;
-mod errors;
-mod pipelines;
-mod recipe;
+mod image_apko;
+mod image_buildkit;
+mod image_fixture;
+mod image_layout;
+mod image_model;
 mod support;
