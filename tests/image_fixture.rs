@@ -115,12 +115,6 @@ impl Repository {
     pub fn packages(&self) -> Vec<Package> {
         self.apks.iter().map(|path| Package { path: path.clone(), tag: None }).collect()
     }
-
-    pub fn keys(&self) -> KeyRing {
-        let mut keys = KeyRing::default();
-        keys.add("fixture.rsa.pub", &fs_err::read(&self.key).unwrap()).unwrap();
-        keys
-    }
 }
 
 fn write_package(path: &Path, recipe: Recipe, signer: &Signer) {
