@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use melange2::apk::tar::{Header, Kind, Writer};
 use melange2::arch::Arch;
+use melange2::diagnostic::Diagnostics;
 use melange2::package::{Options, assemble_with_recipe};
 use melange2::plan::{Capabilities, Compiled, Environment, Package, Plan};
 
@@ -176,7 +177,7 @@ fn assemble(stream: &Path, out_dir: &Path) -> Result<(Duration, u64), Failure> {
         steps: Vec::new(),
         packages: vec![package],
         compiled: Compiled(serde_json::Value::Null),
-        warnings: melange2::diagnostic::Diagnostics::default(),
+        warnings: Diagnostics::default(),
     };
     let options = Options {
         out_dir: out_dir.to_owned(),

@@ -151,6 +151,8 @@ impl From<crate::package::Error> for Error {
         let kind = match &error {
             // What a recipe's steps left behind is the recipe's doing.
             crate::package::Error::Content { .. } => Kind::Step,
+            // The stream is the daemon's.
+            crate::package::Error::Stream(_) => Kind::Buildkit,
             _ => Kind::Config,
         };
         Self::new(kind, chain(&error))

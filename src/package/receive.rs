@@ -4,8 +4,9 @@
 //! archive order (see `tree::compare_paths`). Whatever is not in order, double, or does not belong
 //! to a package is an error: then it is not the stream that our own spec makes.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::content::Spool;
@@ -37,7 +38,20 @@ pub fn receive(
         done: plan.packages.iter().map(|_| None).collect(),
         started: BTreeSet::new(),
     };
-    let mut reader = Reader::new(&mut *stream);
+    let broken = Cell::new(false);
+    let watched = Watched { inner: stream, broken: &broken };
+    read_all(&mut receiver, watched).map_err(|error| match error {
+        Error::Stream(_) => error,
+        // Whatever followed from it, this is what the user has to look after.
+        _ if broken.get() => Error::Stream(format!("breaks off: {error}")),
+        _ => error,
+    })?;
+    receiver.finish()
+}
+
+/// Reads entries up to the end of the stream.
+fn read_all(receiver: &mut Receiver<'_>, stream: Watched<'_>) -> Result<(), Error> {
+    let mut reader = Reader::new(stream);
     let mut last = Vec::new();
     while let Some(header) = reader.next_entry().map_err(|error| unreadable(error, &last))? {
         last.clone_from(&header.path);
@@ -45,11 +59,30 @@ pub fn receive(
     }
     // The reader stops after the first of the two blocks of the end marker. A stream that was cut
     // between two entries looks complete but for this.
-    let rest = std::io::copy(&mut reader.into_inner(), &mut std::io::sink())?;
+    let rest = io::copy(&mut reader.into_inner(), &mut io::sink())?;
     if rest < MARKER_BLOCK {
         return Err(Error::Stream("ends before its end marker".to_owned()));
     }
-    receiver.finish()
+    Ok(())
+}
+
+/// Remembers whether a stream has failed or ended, to tell its failures from those of the disk.
+struct Watched<'a> {
+    inner: &'a mut dyn Read,
+    broken: &'a Cell<bool>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let outcome = self.inner.read(buffer);
+        let is_retried = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
+        match &outcome {
+            Ok(0) if !buffer.is_empty() => self.broken.set(true),
+            Err(error) if !is_retried(error) => self.broken.set(true),
+            _ => {}
+        }
+        outcome
+    }
 }
 
 /// Says where in the stream something is that no archive of ours holds, such as a socket.
