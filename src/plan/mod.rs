@@ -52,6 +52,12 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Compiled(pub serde_json::Value);
 
+/// Whether the condition (`if:`) of a compiled step holds. References stand in it no more; a
+/// condition that can't be evaluated holds, as everywhere.
+pub fn condition_holds(condition: &str) -> bool {
+    condition.is_empty() || condition::evaluate(condition).unwrap_or(true)
+}
+
 /// What the steps run in.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {

@@ -8,17 +8,18 @@ use serde_json::Value;
 use super::document::{Checksum, ExternalRef, NOASSERTION, SpdxPackage};
 use super::organization;
 use super::purl::{PackageUrl, identifier};
-use crate::plan::Plan;
+use crate::plan::{Plan, condition_holds};
 
 /// The sources of a package: its own steps' first, then, for a subpackage, the main package's.
 pub fn of_package(plan: &Plan, index: usize, namespace: &str, license: &str) -> Vec<SpdxPackage> {
     let recipe = &plan.compiled.0;
-    let source = |steps: &Value, of: usize| -> Vec<SpdxPackage> {
+    let sources = |steps: &Value| -> Vec<SpdxPackage> {
         let steps = steps.as_array().map(Vec::as_slice).unwrap_or_default();
-        let listed = steps.iter().enumerate().filter(|(_, step)| has_run(plan, of, step));
+        let listed =
+            steps.iter().enumerate().filter(|(_, step)| condition_holds(&text(step, "if")));
         listed.filter_map(|(n, step)| of_step(step, n, namespace, license)).collect()
     };
-    let main = source(&recipe["pipeline"], 0);
+    let main = sources(&recipe["pipeline"]);
     if index == 0 {
         return main;
     }
@@ -26,7 +27,7 @@ pub fn of_package(plan: &Plan, index: usize, namespace: &str, license: &str) -> 
     let subpackage = recipe["subpackages"]
         .as_array()
         .and_then(|all| all.iter().find(|subpackage| text(subpackage, "name") == name));
-    let own = subpackage.map(|subpackage| source(&subpackage["pipeline"], index));
+    let own = subpackage.map(|subpackage| sources(&subpackage["pipeline"]));
     let mut all = own.unwrap_or_default();
     for package in main {
         if !all.iter().any(|known| known.id == package.id) {
@@ -34,14 +35,6 @@ pub fn of_package(plan: &Plan, index: usize, namespace: &str, license: &str) -> 
         }
     }
     all
-}
-
-/// Whether a step runs: always, unless it has a condition and no step of that kind is planned.
-fn has_run(plan: &Plan, package: usize, step: &Value) -> bool {
-    text(step, "if").is_empty()
-        || plan.steps.iter().any(|planned| {
-            planned.package == package && planned.uses.as_deref() == step["uses"].as_str()
-        })
 }
 
 fn of_step(step: &Value, n: usize, namespace: &str, license: &str) -> Option<SpdxPackage> {

@@ -25,7 +25,7 @@ fn plan() -> Plan {
     plan.packages[0].cpe = Some("cpe:2.3:a:gnu:hello:1.2:*:*:*:*:*:*:*".to_owned());
     plan.compiled.0 = json!({
         "pipeline": [
-            {"uses": "fetch", "with": {
+            {"uses": "fetch", "if": "'x' == 'x'", "with": {
                 "uri": "https://ftp.gnu.org/hello-1.2.tar.gz",
                 "expected-sha256": "00aa", "purl-name": "hello", "purl-version": "1.2",
             }},
