@@ -53,8 +53,17 @@ pub fn run(directory: &Path, freshness: Freshness) -> Result<()> {
     let content = Content::parse(content::TEXT)?;
     let apt = Apt::open(&directory.join("apt"))?;
     note("demo distribution: fetching Debian's package lists");
-    apt.update()?;
-    let candidates = apt.closure(&content.roots)?;
+    let updated = apt.update();
+    let candidates = match (apt.closure(&content.roots), updated) {
+        (Ok(candidates), Ok(())) => candidates,
+        (Ok(candidates), Err(error)) => {
+            note(&format!("demo distribution: the lists of last time are used: {error:#}"));
+            candidates
+        }
+        // Without lists nothing is found: the reason is the better message.
+        (Err(_), Err(error)) => return Err(error),
+        (Err(error), Ok(())) => return Err(error),
+    };
     let wanted = std::iter::once(program)
         .chain(
             candidates.iter().map(|candidate| format!("{}={}", candidate.name, candidate.version)),
