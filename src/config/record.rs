@@ -6,7 +6,8 @@
 /// Declares a struct of the recipe's schema.
 ///
 /// Each field is `name: Type = "key" [flags]`. Flags: `early` — early substitution reaches it;
-/// `always` — `compile` prints it even when empty; `silent` — `compile` never prints it.
+/// `always` — `compile` prints it even when empty; `silent` — `compile` never prints it;
+/// `capital` — `compile` prints its key with a capital, where upstream forgot to name it.
 macro_rules! record {
     (
         $(#[$meta:meta])*
@@ -45,13 +46,15 @@ macro_rules! record {
             }
 
             fn json(&self) -> serde_json::Value {
+                use $crate::config::record::capitalised;
                 let mut json = serde_json::Map::new();
                 $(
                     let silent = record!(@has silent [$($flag)*]);
                     let always = record!(@has always [$($flag)*]);
                     if !silent && (always || !$crate::config::field::Field::is_unset(&self.$field)) {
+                        let capital = record!(@has capital [$($flag)*]);
                         json.insert(
-                            $key.to_owned(),
+                            if capital { capitalised($key) } else { $key.to_owned() },
                             $crate::config::field::Field::json(&self.$field),
                         );
                     }
@@ -77,6 +80,9 @@ macro_rules! record {
     (@has early []) => { false };
     (@has early [early $($rest:ident)*]) => { true };
     (@has early [$other:ident $($rest:ident)*]) => { record!(@has early [$($rest)*]) };
+    (@has capital []) => { false };
+    (@has capital [capital $($rest:ident)*]) => { true };
+    (@has capital [$other:ident $($rest:ident)*]) => { record!(@has capital [$($rest)*]) };
     (@has always []) => { false };
     (@has always [always $($rest:ident)*]) => { true };
     (@has always [$other:ident $($rest:ident)*]) => { record!(@has always [$($rest)*]) };
@@ -86,3 +92,9 @@ macro_rules! record {
 }
 
 pub(crate) use record;
+
+/// A key with its first letter a capital.
+pub(crate) fn capitalised(key: &str) -> String {
+    let mut letters = key.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}

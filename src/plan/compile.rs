@@ -32,8 +32,15 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// The step in one piece, as `compile` prints it.
+    ///
+    /// Needs that the environment has got are left out, but upstream forgets those of nested steps.
     pub(super) fn into_step(self) -> Step {
-        let pipeline = self.children.into_iter().map(Compiled::into_step).collect();
+        let needs = self.step.needs.clone().filter(|_| !self.runs);
+        Step { needs, ..self.into_nested_step() }
+    }
+
+    fn into_nested_step(self) -> Step {
+        let pipeline = self.children.into_iter().map(Compiled::into_nested_step).collect();
         Step { pipeline, ..self.step }
     }
 

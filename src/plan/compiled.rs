@@ -18,9 +18,39 @@ impl Compiled {
                 contents.insert("packages".to_owned(), locked.into());
             }
         }
+        name_keys(&mut value);
         // A tree of strings, numbers and booleans with string keys can always be written.
         serde_yaml::to_string(&value).unwrap_or_default()
     }
+}
+
+/// Upstream's JSON and its YAML differ in the keys of types that name none: `needs` and `options`.
+fn name_keys(value: &mut Json) {
+    match value {
+        Json::Array(items) => items.iter_mut().for_each(name_keys),
+        Json::Object(map) => {
+            let old = std::mem::take(map);
+            for (key, mut value) in old {
+                let key = match key.as_str() {
+                    "Packages" | "Vars" | "Environment" | "Contents" | "Add" | "Remove" => {
+                        key.to_ascii_lowercase()
+                    }
+                    _ => key,
+                };
+                // Names and texts of the recipe are not keys of types.
+                if !matches!(key.as_str(), "vars" | "with" | "environment" if is_texts(&value)) {
+                    name_keys(&mut value);
+                }
+                map.insert(key, value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a value is a mapping of names to texts.
+fn is_texts(value: &Json) -> bool {
+    value.as_object().is_some_and(|map| map.values().all(Json::is_string))
 }
 
 #[cfg(test)]
@@ -68,6 +98,28 @@ mod tests {
         ] {
             assert_eq!(back(text), text);
         }
+    }
+
+    #[test]
+    fn keys_are_those_of_upstreams_yaml() {
+        let compiled = Compiled(serde_json::json!({
+            "pipeline": [{ "needs": { "Packages": ["x"] }, "with": { "Add": "y" } }],
+            "options": { "o": { "Vars": { "Vars": "z" }, "Environment": { "Contents": null } } },
+        }));
+        insta::assert_snapshot!(compiled.to_yaml(&[]), @r"
+        pipeline:
+        - needs:
+            packages:
+            - x
+          with:
+            Add: y
+        options:
+          o:
+            vars:
+              Vars: z
+            environment:
+              contents: null
+        ");
     }
 
     #[test]

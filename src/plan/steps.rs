@@ -39,7 +39,7 @@ impl Flatten<'_> {
         if !compiled.runs {
             return false;
         }
-        let own_name = [&compiled.step.name, &compiled.step.uses].map(|text| text.as_str());
+        let own_name = [compiled.step.name.as_str(), compiled.step.uses.as_str()];
         let own_name = own_name.into_iter().find(|name| !name.is_empty());
         // Nested steps of the recipe itself are known by their scripts.
         let own_name = own_name.or(known_as.filter(|_| compiled.pipeline.is_some()));

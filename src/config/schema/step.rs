@@ -23,7 +23,7 @@ record! {
         /// What `with` may name.
         inputs: IndexMap<String, Input> = "inputs" [silent],
         /// What must be installed.
-        needs: Option<Needs> = "needs" [early silent],
+        needs: Option<Needs> = "needs" [early],
         /// No effect.
         label: Text = "label" [],
         /// What must hold after it ran.
@@ -51,7 +51,7 @@ record! {
     /// What a step needs.
     pub struct Needs {
         /// Packages of the environment.
-        packages: Vec<Text> = "packages" [early],
+        packages: Vec<Text> = "packages" [early always capital],
     }
 }
 
