@@ -8,16 +8,19 @@
 //!   rest: what this environment has and few others have.
 //! - Each tier has its own share of the budget, so what a later tier holds never changes how an
 //!   earlier one is cut. The rest has what is left over.
-//! - A tier with more packages than layers gives its largest packages a layer each, and one layer
-//!   to all others together: rewriting small packages is cheap, and so is unpacking them again.
+//! - A tier with more packages than layers gives its largest packages a layer each; the others
+//!   share a quarter of its layers. Which one is decided by a package's name alone, so that one
+//!   package more or less, or a new version, means one shared layer to rewrite and not all.
 //! - In a tier large packages come first (by powers of two, so that a new version keeps its place,
-//!   then by name), the shared layer last.
+//!   then by name), shared layers last.
 //!
 //! The order does not depend on the order of installation: which file stands where two packages
 //! have one path was decided before, and layers that would spoil that are rewritten
 //! ([`super::layers`]).
 
 use std::collections::{BTreeSet, HashMap};
+
+use crate::digest::Sha256;
 
 /// Well-known packages, tier by tier. Counted in 3,401 recipes of Wolfi: git 3,219, busybox 2,937,
 /// build-base 2,664, ca-certificates-bundle 2,269, binutils and scanelf 2,200, make 908,
@@ -81,19 +84,22 @@ fn cut_tier(
 ) -> Vec<Vec<usize>> {
     let size = |unit: &[usize]| unit.iter().map(|package| candidates[*package].size).sum::<u64>();
     let name = |unit: &[usize]| unit.first().map_or("", |package| candidates[*package].name);
-    let mut together = Vec::new();
+    let mut shared = Vec::new();
     if units.len() > share {
         units.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| name(a).cmp(name(b))));
-        together = units.split_off(share - 1).concat();
-        by_name(candidates, &mut together);
+        shared = vec![Vec::new(); (share / 4).max(1)];
+        for unit in units.split_off(share - shared.len()) {
+            let number = usize::from(Sha256::of(name(&unit).as_bytes()).0[0]) % shared.len();
+            shared[number].extend(unit);
+        }
+        shared.retain(|packages| !packages.is_empty());
+        shared.iter_mut().for_each(|packages| by_name(candidates, packages));
     }
     units.sort_by(|a, b| {
         let magnitude = |unit: &[usize]| size(unit).checked_ilog2();
         magnitude(b).cmp(&magnitude(a)).then_with(|| name(a).cmp(name(b)))
     });
-    if !together.is_empty() {
-        units.push(together);
-    }
+    units.extend(shared);
     units
 }
 
@@ -217,6 +223,18 @@ mod tests {
         let after = names(&more, &[], 16);
         assert_eq!(after[..before.len()], before);
         assert_eq!(after[before.len()..], ["aardvark", "zebra"]);
+    }
+
+    #[test]
+    fn one_small_package_more_changes_one_shared_layer() {
+        let small = |count: usize| -> Vec<Package> {
+            (0..count).map(|number| package(&format!("small{number:02}"), 9, &[], &[])).collect()
+        };
+        let before = names(&small(60), &[], 32);
+        let after = names(&small(61), &[], 32);
+        assert!(before.len() <= 32 && before.iter().any(|layer| layer.contains('+')));
+        let changed = after.iter().filter(|layer| !before.contains(layer)).count();
+        assert_eq!(changed, 1, "{before:?} {after:?}");
     }
 
     #[test]
