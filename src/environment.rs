@@ -3,6 +3,8 @@
 //! Between the stages `plan` and `dockerfile`: joins `repo` (what to install, and the files) with
 //! `image` (the layers). Holds no logic of either.
 
+use std::time::Instant;
+
 use crate::apk::dependency::Atom;
 use crate::build_config::BuildConfig;
 use crate::dockerfile;
@@ -38,16 +40,21 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         .map_err(|error| Error::config(format!("in the environment's packages: {error}")))?;
 
     reporter.phase("solving the environment");
+    let begin = Instant::now();
     let universe = Universe::open(&specs, plan.arch, &options)?;
     let choices = universe.solve(&request)?;
+    reporter.took("solving", begin.elapsed());
+    let begin = Instant::now();
     reporter.phase(&format!("fetching {} packages", choices.len()));
     let packages: Vec<image::Package> = universe
         .fetch(&choices)?
         .into_iter()
         .map(|fetched| image::Package { path: fetched.path, tag: fetched.choice.tag })
         .collect();
+    reporter.took("fetching", begin.elapsed());
 
     reporter.phase("assembling the environment");
+    let begin = Instant::now();
     let layout = image::assemble(&image::Request {
         arch: plan.arch,
         packages: &packages,
@@ -60,6 +67,7 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         max_layers: config.max_layers,
         store: &config.image_store(),
     })?;
+    reporter.took("assembling", begin.elapsed());
     Ok(Prepared {
         image: dockerfile::Environment {
             dir: layout.dir,

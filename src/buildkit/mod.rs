@@ -7,6 +7,7 @@ mod connection;
 mod daemon;
 mod error;
 mod events;
+mod metered;
 mod process;
 mod rawjson;
 mod run;
@@ -22,6 +23,7 @@ pub use argv::RunOptions;
 pub use connection::{Connection, PRIVATE, Prune};
 pub use daemon::{PrivateDaemon, Report, Stop, supervise};
 pub use error::{Error, StepFailure};
+pub use metered::{Measures, Metered};
 pub use run::{run, run_with};
 pub use signal::cancelled;
 

@@ -1,9 +1,11 @@
 //! `melange2 build`: builds the packages of a recipe. The five stages, in running order.
 
+use std::time::{Duration, Instant};
+
 use super::options::{DaemonArgs, OutputArgs, RecipeArgs};
 use crate::arch::Arch;
 use crate::build_config::BuildConfig;
-use crate::buildkit::{self, Connection};
+use crate::buildkit::{self, Connection, Measures, Metered};
 use crate::error::{Error, Kind, Result};
 use crate::package::Built;
 use crate::plan::Plan;
@@ -71,13 +73,44 @@ fn build_plan(
     for note in &spec.notes {
         reporter.warning(note);
     }
-    let labels = labels(plan, &spec);
+    let (built, measures, times) =
+        run_spec(plan, &spec, config, &environment, &connection, reporter)
+            .map_err(|error| explain(error, plan, &spec))?;
+    reporter.took("BuildKit", times.total.saturating_sub(times.packaging));
+    reporter.took("packaging", times.packaging);
+    if let Some(digest) = measures.digest {
+        reporter.phase(&format!("output {} ({})", digest.oci(), size(measures.bytes)));
+    }
+    Ok(built)
+}
+
+/// How long stages 4 and 5 took, which overlap.
+struct Times {
+    total: Duration,
+    packaging: Duration,
+}
+
+/// Stages 4 and 5: the packages are written while the output arrives.
+fn run_spec(
+    plan: &Plan,
+    spec: &dockerfile::Spec,
+    config: &BuildConfig,
+    environment: &environment::Prepared,
+    connection: &Connection,
+    reporter: &mut dyn Reporter,
+) -> Result<(Vec<Built>, Measures, Times), buildkit::Error> {
     let options = config.package_options(&environment.locked);
-    let run = config.run_options();
-    buildkit::run_with(&connection, &spec, &run, &labels, reporter, |stream| {
-        Ok(package::assemble(plan, stream, &options)?)
-    })
-    .map_err(|error| explain(error, plan, &spec))
+    let (run, labels, detailed) = (config.run_options(), labels(plan, spec), reporter.detailed());
+    let begin = Instant::now();
+    let (built, measures, packaging) =
+        buildkit::run_with(connection, spec, &run, &labels, reporter, |stream| {
+            let begin = Instant::now();
+            let mut stream = Metered::new(stream, detailed);
+            let built = package::assemble(plan, &mut stream, &options)?;
+            let measures = stream.finish()?;
+            Ok((built, measures, begin.elapsed().saturating_sub(measures.waited)))
+        })?;
+    Ok((built, measures, Times { total: begin.elapsed(), packaging }))
 }
 
 /// What the user knows each stage by.

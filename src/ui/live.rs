@@ -62,6 +62,16 @@ impl Reporter for Live {
         self.phase = Some((text.to_owned(), Instant::now(), self.bar(text)));
     }
 
+    fn took(&mut self, phase: &str, duration: Duration) {
+        if self.detailed() {
+            self.above(&self.style.took(phase, duration));
+        }
+    }
+
+    fn detailed(&self) -> bool {
+        self.style.verbosity >= Verbosity::Verbose
+    }
+
     fn step_started(&mut self, name: &str) {
         self.end_phase();
         let bar = self.bar(name);

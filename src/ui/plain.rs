@@ -41,6 +41,16 @@ impl<W: Write + Send> Reporter for Plain<W> {
         self.line(&self.style.row("", "", text));
     }
 
+    fn took(&mut self, phase: &str, duration: Duration) {
+        if self.detailed() {
+            self.line(&self.style.took(phase, duration));
+        }
+    }
+
+    fn detailed(&self) -> bool {
+        self.style.verbosity >= Verbosity::Verbose
+    }
+
     fn step_started(&mut self, name: &str) {
         self.line(&self.style.row("start", "36", name));
     }
@@ -70,6 +80,11 @@ impl Style {
             StepOutcome::Cancelled => ("CANCELLED".to_owned(), "33"),
         };
         self.row(&text, code, &report.name)
+    }
+
+    /// How long a phase took, to the millisecond.
+    pub(super) fn took(self, phase: &str, duration: Duration) -> String {
+        self.row(&format!("{:.3}s", duration.as_secs_f64()), "2", &format!("{phase} (time)"))
     }
 
     /// A line of a step's log.
@@ -117,6 +132,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut plain = Plain::new(&mut bytes, Style { verbosity, color });
         plain.phase("solving 12 atoms");
+        plain.took("solving", Duration::from_millis(42));
         plain.step_started("make");
         plain.step_log("make", "cc -c hello.c");
         plain.warning("the cache is empty");
@@ -149,6 +165,7 @@ mod tests {
     fn logs_are_for_the_verbose_and_colours_for_terminals() {
         let verbose = told(Verbosity::Verbose, Color::Never);
         assert!(verbose.contains("\nmake | cc -c hello.c\n"), "{verbose}");
+        assert!(verbose.contains("\n   0.042s  solving (time)\n"), "{verbose}");
         assert!(!verbose.contains('\x1b'));
         assert!(told(Verbosity::Normal, Color::Always).contains("\x1b[34m   CACHED\x1b[0m  make"));
     }

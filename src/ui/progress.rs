@@ -32,6 +32,12 @@ pub struct StepReport {
 pub trait Reporter: Send {
     /// A phase of the work began ("solving", "fetching 12 packages").
     fn phase(&mut self, text: &str);
+    /// How long a phase took; shown only where details are.
+    fn took(&mut self, _phase: &str, _duration: Duration) {}
+    /// Whether details are shown, such as what takes time to find out.
+    fn detailed(&self) -> bool {
+        false
+    }
     /// A step began to run.
     fn step_started(&mut self, name: &str);
     /// A step wrote a line to its log.
