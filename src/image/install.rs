@@ -309,3 +309,107 @@ fn is_whiteout(path: &[u8]) -> bool {
 pub(super) fn show(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::{Sha1, Sha256};
+    use crate::image::layers::{self, Layer, Piece};
+    use crate::image::oci;
+
+    fn entry(path: &str, kind: Kind, content: &str) -> Entry {
+        Entry {
+            path: path.into(),
+            kind,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            link: content.into(),
+            sha1: Some(Sha1::of(content.as_bytes())),
+            xattrs: None,
+            text: None,
+            library: None,
+        }
+    }
+
+    fn package(name: &str, replaces: &[&str], entries: Vec<Entry>) -> (PkgInfo, Contents) {
+        let info = PkgInfo {
+            name: name.into(),
+            version: "1.5-r0".into(),
+            origin: name.into(),
+            replaces: replaces.iter().map(|text| (*text).to_owned()).collect(),
+            ..PkgInfo::default()
+        };
+        let layer = oci::Layer { digest: Sha256([0; 32]), size: 1, diff_id: Sha256([0; 32]) };
+        (info, Contents { layer, entries })
+    }
+
+    fn file(content: &str) -> Vec<Entry> {
+        vec![entry("file", Kind::File, content)]
+    }
+
+    /// Who owns `file` in the end, and how the layers are made when the second lies below.
+    fn settled(packages: &[(PkgInfo, Contents)]) -> Result<(usize, Vec<Layer>), String> {
+        let members: Vec<_> =
+            packages.iter().map(|(info, contents)| Member { info, contents }).collect();
+        let installed = install(Tree::new(), &members).map_err(|error| error.to_string())?;
+        let owner = installed.tree.get(b"file").unwrap().owner.unwrap();
+        Ok((owner, layers::plan(&members, &installed, &[vec![1], vec![0]])))
+    }
+
+    #[test]
+    fn one_file_of_two_packages_is_settled_by_apkos_rules() {
+        let as_they_stand = vec![Layer::AsItStands(1), Layer::AsItStands(0)];
+        let one = package("one", &[], file("1"));
+        let better = package("better", &["one<2"], file("2"));
+        // The loser has no other file, and would lie above the winner.
+        let (owner, layers) = settled(&[one.clone(), better.clone()]).unwrap();
+        assert_eq!((owner, layers), (1, vec![Layer::AsItStands(1)]));
+        // The loser lies below the winner: nothing is to be done.
+        assert_eq!(settled(&[better, one.clone()]).unwrap(), (0, as_they_stand.clone()));
+        let same = package("same", &[], file("1"));
+        assert_eq!(settled(&[one.clone(), same]).unwrap(), (0, as_they_stand));
+        let mut sibling = package("sibling", &[], file("2"));
+        sibling.0.origin = "one".into();
+        assert_eq!(settled(&[one.clone(), sibling]).unwrap().0, 1);
+        let wrong = package("wrong", &["one<1"], file("2"));
+        assert_eq!(
+            settled(&[one.clone(), wrong]).unwrap_err(),
+            "`/file` is in both `one` and `wrong`, and neither replaces the other"
+        );
+        let directory = package("directory", &["one"], vec![entry("file", Kind::Directory, "")]);
+        assert!(settled(&[one, directory]).unwrap_err().starts_with("`/file` is in both"));
+    }
+
+    #[test]
+    fn what_goes_through_a_link_is_moved() {
+        let linking = vec![
+            entry("usr", Kind::Directory, ""),
+            entry("bin", Kind::Symlink, "usr"),
+            entry("file", Kind::File, ""),
+        ];
+        let through = vec![entry("bin", Kind::Directory, ""), entry("bin/x", Kind::File, "x")];
+        let packages = [package("linking", &[], linking), package("through", &[], through)];
+        let (_, layers) = settled(&packages).unwrap();
+        let Layer::Rewritten(pieces) = &layers[0] else { panic!("{layers:?}") };
+        assert!(matches!(&pieces[0], Piece::Directory { path, .. } if path == b"usr"));
+        assert!(matches!(&pieces[1], Piece::Entry { path, .. } if path == b"usr/x"));
+        assert_eq!(layers[1], Layer::AsItStands(0));
+    }
+
+    #[test]
+    fn names_that_delete_and_links_to_nothing_are_not_installed() {
+        let whiteout = entry("x/.wh.file", Kind::File, "x");
+        let packages =
+            [package("a", &[], [file("1"), vec![whiteout]].concat()), package("b", &[], vec![])];
+        let (_, layers) = settled(&packages).unwrap();
+        let piece = Piece::Entry { path: b"file".into(), package: 0, entry: 0 };
+        assert_eq!(layers[1], Layer::Rewritten(vec![piece]));
+        let link = package("link", &[], vec![entry("file", Kind::HardLink, "nothing")]);
+        assert_eq!(
+            settled(&[link]).unwrap_err(),
+            "`file` of `link` is a hard link to `nothing`, which is no file"
+        );
+    }
+}

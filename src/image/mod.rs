@@ -128,8 +128,9 @@ pub struct Layout {
     pub digest: Sha256,
     /// How many layers.
     pub layers: usize,
-    /// Absolute paths of all regular files and symlinks under `bin`, `sbin`, `usr/bin` and
-    /// `usr/sbin`: what programs the environment has.
+    /// Absolute paths of all regular files and symlinks under `bin`, `sbin`, `usr/bin`,
+    /// `usr/sbin` and `usr/local/bin`, by every name of these directories: what programs the
+    /// environment has. Sorted.
     pub programs: Vec<String>,
 }
 
