@@ -261,6 +261,17 @@ fn build_options_change_variables_and_packages() {
 }
 
 #[test]
+fn what_is_only_strange_is_a_warning() {
+    let plan = plan_with(
+        "options: {small: {}}\npipeline:\n  - runs: make\n    environment: {DIR: \"${{targets.destdir}}\"}\n",
+        &Context { build_options: vec!["smal".to_owned()], ..context() },
+    );
+    let codes: Vec<_> = plan.warnings.items.iter().map(|item| item.code).collect();
+    assert_eq!(codes, ["unknown-build-option", "not-substituted"]);
+    assert_eq!(plan.steps[0].variables["DIR"], "${{targets.destdir}}");
+}
+
+#[test]
 fn files_of_variables_win_over_the_recipe() {
     let vars =
         IndexMap::from([("a".to_owned(), "file".to_owned()), ("new".to_owned(), "n".to_owned())]);

@@ -11,7 +11,7 @@ use crate::config::{
     Condition, Config, Data, Dependencies, Resources, Step, Subpackage, Text,
     field::{Field, Visit},
 };
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest, quoted_list};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, nearest, quoted_list};
 
 /// How much text ranges may make of a recipe.
 const MAX_EXPANDED: usize = 64 << 20;
@@ -30,7 +30,7 @@ pub(super) fn expand(config: &Config, context: &Context, problems: &mut Diagnost
     for (name, value) in &context.vars {
         config.vars.set(name, value);
     }
-    apply_build_options(&mut config, context);
+    apply_build_options(&mut config, context, problems);
     let variables = variables::early(&config, problems);
     if config.package.commit.is_empty() {
         config.package.commit.value.clone_from(&context.commit);
@@ -49,9 +49,12 @@ pub(super) fn expand(config: &Config, context: &Context, problems: &mut Diagnost
 }
 
 /// Options change variables before these are used anywhere (upstream changes them too late).
-fn apply_build_options(config: &mut Config, context: &Context) {
+fn apply_build_options(config: &mut Config, context: &Context, problems: &mut Diagnostics) {
     for name in &context.build_options {
-        let Some(option) = config.options.get(name).cloned() else { continue };
+        let Some(option) = config.options.get(name).cloned() else {
+            problems.push(unknown_option(name, config));
+            continue;
+        };
         for (name, entry) in option.0.vars.0 {
             config.vars.0.insert(name, entry);
         }
@@ -60,6 +63,15 @@ fn apply_build_options(config: &mut Config, context: &Context) {
         packages.retain(|package| change.remove.iter().all(|name| name.value != package.value));
         packages.extend(change.add);
     }
+}
+
+/// Not an error: `options.NAME.enabled` is defined all the same, as it is upstream.
+fn unknown_option(name: &str, config: &Config) -> Diagnostic {
+    let names = config.options.keys().map(String::as_str);
+    let help = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
+    let message = format!("the recipe has no build option `{name}`");
+    let diagnostic = Diagnostic::without_place("unknown-build-option", message);
+    Diagnostic { severity: Severity::Warning, ..diagnostic.maybe_help(help) }
 }
 
 /// Puts early variables, and the item of a range, in place.

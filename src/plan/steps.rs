@@ -43,6 +43,7 @@ impl Flatten<'_> {
         let own_name = own_name.into_iter().find(|name| !name.is_empty());
         // Nested steps of the recipe itself are known by their scripts.
         let own_name = own_name.or(known_as.filter(|_| compiled.pipeline.is_some()));
+        self.check_environment(compiled);
         let mut variables = inherited.clone();
         let own = compiled.step.environment.iter();
         variables.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -65,6 +66,20 @@ impl Flatten<'_> {
         }
         self.check_assertions(compiled, ran);
         true
+    }
+
+    /// Variables of the recipe are not substituted in `environment`, as they are not upstream.
+    fn check_environment(&mut self, compiled: &Compiled) {
+        for (name, entry) in &compiled.step.environment.0 {
+            if !entry.value.as_str().contains("${{") {
+                continue;
+            }
+            let message = format!("`${{{{…}}}}` stays as it is in the variable `{name}`");
+            let span = entry.value.span.narrowed("${{");
+            let diagnostic = Diagnostic::warning("not-substituted", message, span, "")
+                .help("set the variable in the script: `export NAME=\"${{…}}\"`");
+            self.problems.push(diagnostic);
+        }
     }
 
     fn check_assertions(&mut self, compiled: &Compiled, ran: i64) {
