@@ -120,6 +120,9 @@ fn run(env: &TestEnv, plan: &Plan) -> Output {
         let mut command = env.command("busybox");
         command.args(["sh", "-c", &format!("set -eo pipefail\n{}\nexit 0", own(&step.script))]);
         command.current_dir(&directory).env("HOME", &home).envs(&step.variables);
+        // Git refuses submodules from files, which is where these tests have them.
+        command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "protocol.file.allow");
+        command.env("GIT_CONFIG_VALUE_0", "always");
         let output = command.output().unwrap();
         let success = output.status.success();
         last = Some(output);
@@ -391,6 +394,53 @@ fn checkouts_verify_the_commit() {
             }
         }
     }
+}
+
+#[test]
+fn checkouts_have_submodules_and_may_be_sparse() {
+    if !have(&["busybox", "git"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    repository(&env);
+    let inner = env.work().join("inner");
+    fs_err::rename(env.work().join("origin"), &inner).unwrap();
+    let origin = env.work().join("origin");
+    for file in ["kept/file", "left/file", "top"] {
+        env.write(format!("origin/{file}"), "x\n");
+    }
+    let url = format!("file://{}", inner.display());
+    for args in [
+        &["init", "-q", "-b", "main", "."][..],
+        &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"],
+        &["add", "."],
+        &["commit", "-q", "-m", "all"],
+    ] {
+        git(&env, &origin, args);
+    }
+    let output = checkout(&env, "branch: main, recurse-submodules: true, destination: whole");
+    assert!(output.status.success(), "{}", text(&output));
+    let whole = env.work().join("build/whole");
+    assert_eq!(fs_err::read_to_string(whole.join("sub/file")).unwrap(), "two\n");
+    assert_eq!(git(&env, &whole, &["status", "--porcelain"]), "");
+    let output = checkout(&env, "branch: main, sparse-paths: kept, destination: part");
+    assert!(output.status.success(), "{}", text(&output));
+    let part = env.work().join("build/part");
+    assert!(part.join("kept/file").exists() && part.join("top").exists());
+    assert!(!part.join("left").exists());
+}
+
+#[test]
+fn a_failed_clone_is_tried_again() {
+    if !have(&["busybox", "git"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let steps = "  - uses: git-checkout\n    with: {repository: 'file:///nowhere', max-retries: 2, \
+                 initial-backoff: 0}\n";
+    let text = text(&run(&env, &plan(&env, steps)));
+    assert!(text.contains("attempt 2 in 0 s") && text.contains("attempt 3 in 0 s"), "{text}");
+    assert!(text.contains("could not clone file:///nowhere after 3 attempts"), "{text}");
 }
 
 #[test]
