@@ -1,9 +1,8 @@
 //! The environment's file tree against the one that real apko installs.
 //!
 //! The tree of a small repository that has all that makes layers difficult is compared with what
-//! apko makes of the same packages, where `MELANGE2_TEST_APKO` names an apko binary (without, its
-//! listing is checked by `image_layout`). `MELANGE2_TEST_REPOSITORY`, `MELANGE2_TEST_KEY` and `MELANGE2_TEST_PACKAGES`
-//! (a list with blanks) name a larger repository to do the same with.
+//! apko makes of the same packages (without apko, its listing is checked by `image_layout`); so is a
+//! build environment of the demo distribution.
 //!
 //! # Differences that are accepted
 //!
@@ -23,7 +22,7 @@
 //! | last change in `/etc/shadow` | lost | kept | apko drops the field |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use melange2::apk::key::KeyRing;
 use melange2::apk::tar::{Kind, Reader};
@@ -31,9 +30,11 @@ use melange2::image::{Package, PathChange};
 
 use crate::image_fixture::{Environment, Repository, accounts, assemble, changes, difficult};
 use crate::image_model::{Node, Tree, gunzip};
+use crate::support::lab::Lab;
+use crate::support::parts;
 
 /// Installs with apko.
-fn by_apko(apko: &str, dir: &Path, environment: &Environment<'_>, key: &Path) -> Vec<u8> {
+fn by_apko(apko: &Path, dir: &Path, environment: &Environment<'_>, key: &Path) -> Vec<u8> {
     let (users, groups) = accounts();
     let configuration = serde_json::json!({
         "contents": {
@@ -231,7 +232,7 @@ fn canonical_content(path: &str, content: &[u8]) -> Vec<u8> {
 
 /// The test with one repository; returns what differs.
 fn compare(
-    apko: &str,
+    apko: &Path,
     dir: &Path,
     repository: &Path,
     key: &Path,
@@ -266,10 +267,7 @@ fn compare(
 
 #[test]
 fn the_tree_is_apkos() {
-    let Ok(apko) = std::env::var("MELANGE2_TEST_APKO") else {
-        println!("skipped: MELANGE2_TEST_APKO does not name an apko binary");
-        return;
-    };
+    let Some(apko) = parts::program("apko") else { return parts::without("there is no apko") };
     let dir = tempfile::tempdir().unwrap();
     let repository = Repository::write(dir.path(), difficult());
     let world: Vec<String> = difficult().into_iter().map(|recipe| recipe.info.name).collect();
@@ -280,15 +278,10 @@ fn the_tree_is_apkos() {
 
 #[test]
 fn a_distribution_is_apkos() {
-    let variable = |name: &str| std::env::var(format!("MELANGE2_TEST_{name}"));
-    let names = ["APKO", "REPOSITORY", "KEY", "PACKAGES"].map(variable);
-    let [Ok(apko), Ok(repository), Ok(key), Ok(packages)] = names else {
-        println!("skipped: MELANGE2_TEST_{{APKO,REPOSITORY,KEY,PACKAGES}} are not all set");
-        return;
-    };
+    let Some(lab) = Lab::find() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let world: Vec<String> = packages.split_whitespace().map(str::to_owned).collect();
-    let paths = [PathBuf::from(repository), PathBuf::from(key)];
-    let found = compare(&apko, dir.path(), &paths[0], &paths[1], &world, &[], &[50]);
+    let world = ["build-base", "git", "python3", "go"].map(str::to_owned);
+    let apko = lab.tools.join("apko");
+    let found = compare(&apko, dir.path(), &lab.repository, &lab.key, &world, &[], &[50]);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -1,7 +1,6 @@
 //! The environment on a real daemon: what a step sees is what was assembled.
 //!
-//! Runs where `MELANGE2_TEST_BUILDKIT` is a daemon's address, `buildctl` is on PATH and
-//! `/bin/busybox` is a static busybox (Debian's `busybox-static`).
+//! `/bin/busybox` must be a static busybox (Debian's `busybox-static`).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -13,6 +12,8 @@ use melange2::image::{self, Layout, Request};
 
 use crate::image_fixture::{Repository, difficult};
 use crate::image_model::Tree;
+use crate::support::TestEnv;
+use crate::support::lab::Lab;
 
 /// Lists the tree from within, then keeps it as it is.
 const SPEC: &str = r#"FROM env AS seen
@@ -42,10 +43,10 @@ fn assemble(dir: &Path, busybox: &[u8], max_layers: usize) -> Layout {
     .unwrap()
 }
 
-fn build(addr: &str, layout: &Layout, dir: &Path) -> Vec<u8> {
+fn build(buildctl: &Path, addr: &str, layout: &Layout, dir: &Path) -> Vec<u8> {
     fs_err::create_dir_all(dir.join("spec")).unwrap();
     fs_err::write(dir.join("spec/Dockerfile"), SPEC).unwrap();
-    let mut child = Command::new("buildctl")
+    let mut child = Command::new(buildctl)
         .args(["--addr", addr, "build", "--frontend", "dockerfile.v0", "--progress=plain"])
         .args(["--local", "dockerfile=spec", "--oci-layout"])
         .arg(format!("env={}", layout.dir.display()))
@@ -66,17 +67,16 @@ fn build(addr: &str, layout: &Layout, dir: &Path) -> Vec<u8> {
 
 #[test]
 fn a_step_sees_what_was_assembled() {
-    let Ok(addr) = std::env::var("MELANGE2_TEST_BUILDKIT") else {
-        println!("skipped: MELANGE2_TEST_BUILDKIT does not name a daemon");
-        return;
-    };
+    let Some(lab) = Lab::find() else { return };
+    let (env, buildctl) = (TestEnv::new(), lab.tools.join("buildctl"));
+    let addr = lab.daemon_address(&env);
     let busybox = fs_err::read("/bin/busybox").expect("Debian's busybox-static");
     for max_layers in [50, 4] {
         let dir = tempfile::tempdir().unwrap();
         let layout = assemble(dir.path(), &busybox, max_layers);
         let meant = Tree::of_layout(&layout);
         let mut seen = Tree::default();
-        seen.unpack(&build(&addr, &layout, dir.path()));
+        seen.unpack(&build(&buildctl, &addr, &layout, dir.path()));
 
         let inside = seen.nodes.remove(b"seen".as_slice()).unwrap().content;
         let mut expected: Vec<String> = meant

@@ -11,6 +11,7 @@ use melange2::config;
 use melange2::plan::{Context, Plan, builtin_pipelines, resolve};
 
 use crate::support::TestEnv;
+use crate::support::parts;
 
 /// A plan of a recipe with these steps; scripts that name the workspace get the test's own.
 fn plan(env: &TestEnv, steps: &str) -> Plan {
@@ -74,8 +75,7 @@ fn there_are_upstreams_51() {
 #[test]
 fn every_script_passes_shellcheck() {
     if which::which("shellcheck").is_err() {
-        println!("skipped: there is no shellcheck");
-        return;
+        return parts::without("there is no shellcheck");
     }
     let env = TestEnv::new();
     let mut complaints = String::new();
@@ -144,7 +144,7 @@ fn text(output: &Output) -> String {
 fn have(programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| which::which(program).is_err());
     if let Some(program) = missing {
-        println!("skipped: there is no {program}");
+        parts::without(&format!("there is no {program}"));
     }
     missing.is_none()
 }

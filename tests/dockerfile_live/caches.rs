@@ -1,5 +1,6 @@
 //! Cache mounts: who owns them, what they leave behind, which steps are spared.
 
+use crate::support::parts;
 use melange2::cache::{CacheMount, Sharing};
 use melange2::dockerfile::{CacheChoice, Options};
 
@@ -125,8 +126,7 @@ fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
 #[test]
 fn go_leaves_a_module_inside_another_alone() {
     let Ok(go) = which::which("go") else {
-        println!("skipped: no `go` on PATH");
-        return;
+        return parts::without("there is no go");
     };
     let workspace = tempfile::tempdir().unwrap();
     let dependency = workspace.path().join("go/pkg/mod/example.com/dependency@v1.0.0");

@@ -44,18 +44,14 @@ pub fn daemon() -> Option<Arc<Daemon>> {
             Some(daemon)
         }
         Err(missing) => {
-            println!("skipped: {missing}");
+            crate::support::parts::without(&missing);
             None
         }
     }
 }
 
 fn program(name: &str) -> Result<PathBuf, String> {
-    let variable = format!("MELANGE2_TEST_{}", name.to_uppercase());
-    match std::env::var_os(&variable) {
-        Some(path) => Ok(path.into()),
-        None => which::which(name).map_err(|_| format!("no `{name}` on PATH or in {variable}")),
-    }
+    crate::support::parts::program(name).ok_or_else(|| format!("there is no `{name}`"))
 }
 
 impl Daemon {

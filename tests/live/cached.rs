@@ -17,7 +17,7 @@ fn counting(name: &str) -> String {
 
 #[test]
 fn a_second_build_runs_nothing_even_after_a_restart_of_the_daemon() {
-    let Some(lab) = Lab::find("cached") else { return };
+    let Some(lab) = Lab::find() else { return };
     let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
     // A daemon of its own, since it is going to be restarted.
     let state = env.work().join("daemon");
@@ -56,7 +56,7 @@ fn a_second_build_runs_nothing_even_after_a_restart_of_the_daemon() {
 
 #[test]
 fn an_edited_step_runs_again_and_those_before_it_do_not() {
-    let Some(lab) = Lab::find("cached") else { return };
+    let Some(lab) = Lab::find() else { return };
     let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
     let text = counting(&name);
     env.write("counted.yaml", &text);

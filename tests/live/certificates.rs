@@ -17,7 +17,7 @@ fn bundle(env: &TestEnv) -> String {
 
 #[test]
 fn a_step_built_with_a_bundle_is_cached_without_one_on_an_empty_daemon() {
-    let Some(lab) = Lab::find("certificates") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let certificate = bundle(&env);
     let registry = Registry::start(&env);
@@ -72,7 +72,7 @@ fn a_step_built_with_a_bundle_is_cached_without_one_on_an_empty_daemon() {
 
 #[test]
 fn a_secret_reaches_the_step_and_nothing_else() {
-    let Some(lab) = Lab::find("certificates") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let value = format!("hush-{}", nonce());
     let script = "mkdir -p ${{targets.destdir}}\nsha1sum < /run/secrets/token | cut -c1-40 > ${{targets.destdir}}/sum";
@@ -96,7 +96,7 @@ fn a_secret_reaches_the_step_and_nothing_else() {
 
 #[test]
 fn a_variable_that_looks_like_a_token_gets_a_warning() {
-    let Some(lab) = Lab::find("certificates") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     env.write("env", "MY_TOKEN=1\n");
     env.write("plain.yaml", recipe("plain", &[("nothing", "true")]));

@@ -51,7 +51,7 @@ fn build_twice(lab: &Lab, env: &TestEnv, name: &str, vars: &str) -> Vec<String> 
 
 #[test]
 fn hello_is_built_from_its_release_tarball_and_says_hello() {
-    let Some(lab) = Lab::find("examples") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let tarball = fs_err::read(lab.sources.join("hello-2.10.tar.gz")).unwrap();
     env.write("www/hello/hello-2.10.tar.gz", tarball);
@@ -69,7 +69,7 @@ fn hello_is_built_from_its_release_tarball_and_says_hello() {
 
 #[test]
 fn a_changed_tarball_is_refused() {
-    let Some(lab) = Lab::find("examples") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let mut tarball = fs_err::read(lab.sources.join("hello-2.10.tar.gz")).unwrap();
     let middle = tarball.len() / 2;
@@ -108,7 +108,7 @@ fn zlib_repository(lab: &Lab, env: &TestEnv, tag: &str) -> String {
 
 #[test]
 fn a_c_library_from_git_becomes_four_packages_that_programs_link_with() {
-    let Some(lab) = Lab::find("examples") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let commit = zlib_repository(lab, &env, "v1.3.2");
     let daemon = GitDaemon::start(&env.work().join("git"));
@@ -132,7 +132,7 @@ fn a_c_library_from_git_becomes_four_packages_that_programs_link_with() {
 
 #[test]
 fn another_commit_than_the_expected_one_is_refused() {
-    let Some(lab) = Lab::find("examples") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     zlib_repository(lab, &env, "v1.3.2");
     let daemon = GitDaemon::start(&env.work().join("git"));
@@ -172,7 +172,7 @@ fn godotenv_repository(env: &TestEnv) -> String {
 
 #[test]
 fn a_go_program_is_built_installed_and_run() {
-    let Some(lab) = Lab::find("examples") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let commit = godotenv_repository(&env);
     let daemon = GitDaemon::start(&env.work().join("git"));

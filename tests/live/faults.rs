@@ -51,7 +51,7 @@ fn signal(child: &Child, signal: &str) {
 
 #[test]
 fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
-    let Some(lab) = Lab::find("faults") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let (port, rung) = doorbell();
     env.write("sleeper.yaml", sleeper(port));
@@ -70,7 +70,7 @@ fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
 
 #[test]
 fn a_killed_daemon_is_exit_code_3_and_the_next_run_is_fine() {
-    let Some(lab) = Lab::find("faults") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let (port, rung) = doorbell();
     let state = env.work().join("daemon");
@@ -93,7 +93,7 @@ fn a_killed_daemon_is_exit_code_3_and_the_next_run_is_fine() {
 
 #[test]
 fn two_builds_into_one_directory_at_once_lose_nothing() {
-    let Some(lab) = Lab::find("faults") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let name = format!("both-{}", nonce());
     lab.keygen(&env);
@@ -128,7 +128,7 @@ fn two_builds_into_one_directory_at_once_lose_nothing() {
 
 #[test]
 fn no_daemon_at_an_address_is_exit_code_3() {
-    let Some(lab) = Lab::find("faults") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     env.write("fine.yaml", recipe("fine", &[("fine", "true")]));
     let socket = format!("unix://{}", env.work().join("nobody.sock").display());

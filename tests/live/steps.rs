@@ -6,7 +6,7 @@ use crate::support::lab::{Lab, nonce};
 
 #[test]
 fn steps_run_as_the_build_user_in_the_workspace() {
-    let Some(lab) = Lab::find("steps") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = "d=${{targets.destdir}}/usr/share; mkdir -p $d\n\
                   { id -u; id -g; pwd; echo $HOME; stat -c '%u:%g' /home/build; } > $d/who";
@@ -18,7 +18,7 @@ fn steps_run_as_the_build_user_in_the_workspace() {
 
 #[test]
 fn root_is_asked_for_by_recipe_or_flag_and_a_failure_says_so() {
-    let Some(lab) = Lab::find("steps") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = format!("# {}\ntouch /etc/marker", nonce());
     env.write("root.yaml", recipe("root", &[("touch etc", &script)]));
@@ -37,7 +37,7 @@ fn root_is_asked_for_by_recipe_or_flag_and_a_failure_says_so() {
 
 #[test]
 fn a_failing_command_in_a_pipe_fails_the_step_and_the_log_is_shown_once() {
-    let Some(lab) = Lab::find("steps") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = format!("echo marker-{}\n(exit 7) | cat", nonce());
     env.write("pipe.yaml", recipe("pipe", &[("first", "true"), ("pipe", &script)]));
@@ -55,7 +55,7 @@ fn a_failing_command_in_a_pipe_fails_the_step_and_the_log_is_shown_once() {
 
 #[test]
 fn scripts_arrive_byte_for_byte_however_long() {
-    let Some(lab) = Lab::find("steps") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     // A here-document of the script's own holds what shells, YAML and Dockerfiles all fight over.
     let body = "a\\b $HOME `x` \"q\" 'p' # c\n\ttab  \nEOF\n\\\n&& ${x}\n#!/bin/sh\n";
@@ -72,7 +72,7 @@ fn scripts_arrive_byte_for_byte_however_long() {
 
 #[test]
 fn capabilities_are_those_that_the_recipe_asks_for() {
-    let Some(lab) = Lab::find("steps") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = "mkdir -p ${{targets.destdir}}\ngrep -E 'Cap(Eff|Bnd|Amb)' /proc/self/status > ${{targets.destdir}}/caps";
     let plain = recipe("plain", &[("caps", script)])
@@ -96,7 +96,7 @@ fn capabilities_are_those_that_the_recipe_asks_for() {
 
 #[test]
 fn an_architecture_that_the_daemon_cannot_run_is_a_clear_error() {
-    let Some(lab) = Lab::find("steps") else { return };
+    let Some(lab) = Lab::find() else { return };
     if std::env::consts::ARCH != "x86_64" {
         return;
     }

@@ -14,21 +14,20 @@ use melange2::ui::{Reporter, StepReport};
 
 /// `PATH` with the folder of the BuildKit to test first, or `None` (with a note) without one.
 ///
-/// `MELANGE2_TEST_BUILDKITD` names a `buildkitd` with a `buildctl` beside it; otherwise `PATH` is
-/// looked at.
+/// `MELANGE2_TEST_TOOLS` is a directory that has them; otherwise `PATH` is looked at.
 pub fn tools_path() -> Option<std::ffi::OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    if let Some(buildkitd) = std::env::var_os("MELANGE2_TEST_BUILDKITD") {
-        folders.insert(0, Path::new(&buildkitd).parent().unwrap().to_owned());
+    if let Some(tools) = std::env::var_os("MELANGE2_TEST_TOOLS") {
+        folders.insert(0, tools.into());
     }
     let has = |name: &str| folders.iter().any(|folder| folder.join(name).is_file());
     if !has("buildkitd") || !has("buildctl") || !has("busybox") {
-        eprintln!("skipped: needs buildkitd, buildctl and a static busybox on PATH");
+        super::parts::without("there is no buildkitd, buildctl or static busybox");
         return None;
     }
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: needs root");
+        super::parts::without("this is not root");
         return None;
     }
     Some(std::env::join_paths(folders).unwrap())

@@ -27,16 +27,12 @@ pub struct Lab {
 
 impl Lab {
     /// The parts, or `None` with a note where some are missing.
-    pub fn find(test: &str) -> Option<&'static Lab> {
+    pub fn find() -> Option<&'static Lab> {
         static LAB: OnceLock<Result<Lab, String>> = OnceLock::new();
         match LAB.get_or_init(Self::look) {
             Ok(lab) => Some(lab),
             Err(missing) => {
-                assert!(
-                    std::env::var_os("MELANGE2_TEST_REQUIRE").is_none(),
-                    "real parts are required, but {missing}"
-                );
-                eprintln!("{test}: not run, because {missing} (`scripts/test` provides it)");
+                super::parts::without(missing);
                 None
             }
         }
@@ -70,6 +66,8 @@ impl Lab {
         command
             .env("PATH", self.path())
             .env("MELANGE2_DAEMON_DIR", &self.daemon)
+            // Whatever daemon this machine has is left alone.
+            .env("BUILDKIT_HOST", "private")
             .env("XDG_CACHE_HOME", self.daemon.join("cache"));
         command
     }
@@ -87,6 +85,13 @@ impl Lab {
     /// `-r` and `-k` for the demo distribution.
     pub fn repository_flags(&self, command: &mut Command) {
         command.arg("-r").arg(&self.repository).arg("-k").arg(&self.key);
+    }
+
+    /// Starts the shared daemon if it does not run, and tells its address.
+    pub fn daemon_address(&self, env: &TestEnv) -> String {
+        self.ok(env, self.melange2(env).args(["daemon", "start"]));
+        let text = self.ok(env, self.melange2(env).args(["daemon", "status"]));
+        text.split_whitespace().find(|word| word.starts_with("unix://")).unwrap().to_owned()
     }
 
     /// Makes `test.rsa` and `test.rsa.pub` in the work directory, once.

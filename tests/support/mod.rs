@@ -2,6 +2,7 @@
 
 pub mod buildkit;
 pub mod lab;
+pub mod parts;
 pub mod serve;
 
 use std::path::{Path, PathBuf};
