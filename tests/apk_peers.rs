@@ -21,7 +21,7 @@ use crate::support::TestEnv;
 fn peer(name: &str) -> Option<PathBuf> {
     let found = which::which(name).ok();
     if found.is_none() {
-        println!("note: `{name}` is not here; the test checks nothing");
+        crate::support::skipped(&format!("there is no `{name}` on PATH"));
     }
     found
 }

@@ -3,9 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod cli;
+mod commands;
+mod corpus;
+mod daemon;
+mod dockerfile;
+mod dockerfile_live;
+mod dockerfile_plan;
+mod errors;
 mod image_apko;
 mod image_buildkit;
 mod image_fixture;
 mod image_layout;
 mod image_model;
+mod live;
+mod network;
+mod pipelines;
+mod proof;
+mod recipe;
+mod setup;
 mod support;

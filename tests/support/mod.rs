@@ -1,12 +1,24 @@
 //! The harness: a hermetic environment for the program under test, and its output as one text.
 
 pub mod buildkit;
+pub mod certificates;
 pub mod lab;
 pub mod parts;
 pub mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Says that a test checks nothing because something is missing; fails where `scripts/test` has
+/// promised all parts.
+#[track_caller]
+pub fn skipped(what: &str) {
+    assert!(
+        std::env::var_os("MELANGE2_TEST_REQUIRE").is_none(),
+        "real parts are required, but {what}"
+    );
+    println!("skipped: {what} (`scripts/test` provides all parts)");
+}
 
 /// A temporary home, in which the program runs with nothing of the caller's environment.
 pub struct TestEnv {

@@ -10,20 +10,26 @@ use super::TestEnv;
 /// Serves the files of a directory over HTTP for as long as the test process lives; returns the
 /// address, `http://127.0.0.1:PORT`.
 pub fn files(directory: &Path) -> String {
+    files_seen_by(directory, |_| {})
+}
+
+/// The same, and tells the path of each request.
+pub fn files_seen_by(directory: &Path, seen: impl Fn(&str) + Send + Sync + 'static) -> String {
+    let seen = std::sync::Arc::new(seen);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let directory = directory.to_owned();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let directory = directory.clone();
+            let (directory, seen) = (directory.clone(), seen.clone());
             // A client that goes away is its own business.
-            std::thread::spawn(move || respond(stream, &directory));
+            std::thread::spawn(move || respond(stream, &directory, &*seen));
         }
     });
     address
 }
 
-fn respond(mut stream: TcpStream, directory: &Path) -> std::io::Result<()> {
+fn respond(mut stream: TcpStream, directory: &Path, seen: &dyn Fn(&str)) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut request = String::new();
     reader.read_line(&mut request)?;
@@ -32,6 +38,7 @@ fn respond(mut stream: TcpStream, directory: &Path) -> std::io::Result<()> {
         header.clear();
     }
     let path = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+    seen(path);
     let found = (!path.contains("..")).then(|| fs_err::read(directory.join(path)).ok()).flatten();
     let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
     write!(
