@@ -5,7 +5,11 @@
 mod by_hand;
 mod cached;
 mod certificates;
+mod daemons;
+mod distribution;
+mod examples;
 mod faults;
+mod progress;
 mod steps;
 mod trust;
 
