@@ -39,10 +39,14 @@ impl Buildkitd {
         }
         argv.extend(["--config".into(), config.into()]);
         let program = argv.remove(0);
+        // Its own, since it outlives the process that started it, and that one's TMPDIR.
+        let tmp = config.with_file_name("tmp");
+        fs_err::create_dir_all(&tmp)?;
         // By default a step's log is clipped at 2 MiB and 200 KiB/s.
         let handle = duct::cmd(program, argv)
             .env("BUILDKIT_STEP_LOG_MAX_SIZE", "67108864")
             .env("BUILDKIT_STEP_LOG_MAX_SPEED", "-1")
+            .env("TMPDIR", tmp)
             .stdin_null()
             .stdout_to_stderr()
             .unchecked()
