@@ -53,7 +53,6 @@ fn an_interrupt_cancels_the_solve() {
     for (signal, marker) in [(Signal::INT, "sleep 86403"), (Signal::TERM, "sleep 86404")] {
         let mut run = daemon.spawn(&daemon.job(&[&format!("echo running; {marker}")]));
         run.wait_for("log step 1: running");
-        assert!(!processes_with(marker).is_empty());
         run.signal(signal);
         let (code, said) = run.finish();
         assert_eq!(code, 130, "{said}");

@@ -130,6 +130,8 @@ pub fn build(spec: &Spec, places: &Places, output: &Output, options: &RunOptions
     argv.word("build");
     argv.pair("--frontend", "dockerfile.v0");
     argv.pair("--local", assign("dockerfile", &places.dockerfile));
+    // The frontend looks for a `.dockerignore` in the unnamed context, and reports its absence.
+    argv.pair("--local", assign("context", &places.dockerfile));
     argv.pair("--opt", "filename=Dockerfile");
     argv.pair("--opt", format!("target={}", spec.target));
     argv.pair("--opt", format!("platform={}", spec.platform));
@@ -281,6 +283,7 @@ mod tests {
         buildctl build \
           --frontend dockerfile.v0 \
           --local dockerfile=/tmp/run/dockerfile \
+          --local context=/tmp/run/dockerfile \
           --opt filename=Dockerfile \
           --opt target=out \
           --opt platform=linux/amd64 \
@@ -311,6 +314,7 @@ mod tests {
         buildctl build \
           --frontend dockerfile.v0 \
           --local dockerfile=. \
+          --local context=. \
           --opt filename=Dockerfile \
           --opt target=out \
           --opt platform=linux/amd64 \
@@ -321,6 +325,7 @@ mod tests {
           --local scripts=contexts/scripts \
           --opt context:scripts=local:scripts \
           --secret 'id=ca,"src=/etc/a,b.pem"' \
+          --ssh default \
           --allow security.insecure \
           --output type=tar,dest=output.tar
         "#);

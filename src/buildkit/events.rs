@@ -295,12 +295,9 @@ fn is_cancellation(error: &str) -> bool {
     error.contains("context canceled") || error.contains("code = Canceled")
 }
 
-/// Errors that BuildKit reports and then lives with: a cache that is not there yet, and the
-/// default context, which no spec of ours uses.
+/// Errors that BuildKit reports and then lives with: a cache that is not there yet.
 fn is_harmless(vertex: &Vertex) -> bool {
-    vertex.name.starts_with("importing cache manifest")
-        || vertex.name.ends_with("load .dockerignore")
-        || is_cancellation(&vertex.error)
+    vertex.name.starts_with("importing cache manifest") || is_cancellation(&vertex.error)
 }
 
 /// A line as it may be shown: what a carriage return overwrote, escape sequences and control

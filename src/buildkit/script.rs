@@ -117,7 +117,29 @@ mod tests {
             digest: Sha256::of(b""),
         };
         spec.contexts.insert(0, env);
-        assert_snapshot!(build_sh(&spec), @"");
+        assert_snapshot!(build_sh(&spec), @r#"
+        #!/bin/sh
+        # Builds the Dockerfile beside this file and writes what its last stage holds to out.tar,
+        # one directory per package. buildctl finds the daemon by BUILDKIT_HOST; arguments are
+        # passed on to it.
+        set -eu
+        cd "$(dirname "$0")"
+        exec buildctl build \
+          --frontend dockerfile.v0 \
+          --local dockerfile=. \
+          --local context=. \
+          --opt filename=Dockerfile \
+          --opt target=out \
+          --opt platform=linux/amd64 \
+          --oci-layout env=contexts/env \
+          --opt context:env=oci-layout://env@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 \
+          --local source=contexts/source \
+          --opt context:source=local:source \
+          --local scripts=contexts/scripts \
+          --opt context:scripts=local:scripts \
+          --ssh default \
+          --output type=tar,dest=out.tar "$@"
+        "#);
     }
 
     #[test]

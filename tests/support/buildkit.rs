@@ -85,6 +85,7 @@ impl TestDaemon {
         command
             .env_clear()
             .env("PATH", path)
+            .env("MELANGE2_TOOLS", self.path("bin"))
             .env("HOME", self.path("home"))
             .env("LC_ALL", "C.UTF-8")
             .env("MELANGE2_DAEMON_DIR", self.dir())

@@ -26,7 +26,10 @@ pub(super) enum Buildkitd {
 
 impl Buildkitd {
     /// Starts one; what it writes goes to this process's stderr.
-    pub(super) fn start(config: &Path, rootless: bool) -> Result<Self, Error> {
+    ///
+    /// `runtime` is where an unprivileged runc keeps track of containers, and for what is temporary:
+    /// a daemon outlives the process that started it, and that one's `TMPDIR`.
+    pub(super) fn start(config: &Path, runtime: &Path, rootless: bool) -> Result<Self, Error> {
         let buildkitd = tools::find("buildkitd")?;
         let mut argv: Vec<OsString> = Vec::new();
         if rootless {
@@ -39,14 +42,12 @@ impl Buildkitd {
         }
         argv.extend(["--config".into(), config.into()]);
         let program = argv.remove(0);
-        // Its own, since it outlives the process that started it, and that one's TMPDIR.
-        let tmp = config.with_file_name("tmp");
-        fs_err::create_dir_all(&tmp)?;
         // By default a step's log is clipped at 2 MiB and 200 KiB/s.
         let handle = duct::cmd(program, argv)
             .env("BUILDKIT_STEP_LOG_MAX_SIZE", "67108864")
             .env("BUILDKIT_STEP_LOG_MAX_SPEED", "-1")
-            .env("TMPDIR", tmp)
+            .env("XDG_RUNTIME_DIR", runtime)
+            .env("TMPDIR", runtime)
             .stdin_null()
             .stdout_to_stderr()
             .unchecked()

@@ -13,6 +13,7 @@ use super::paths::Paths;
 pub(super) fn text(paths: &Paths, rootless: bool) -> String {
     let root = quote(&paths.root().display().to_string());
     let addr = quote(&paths.addr());
+    let otel = quote(&paths.otel().display().to_string());
     format!(
         r#"# Written by melange2 whenever its private daemon starts.
 root = {root}
@@ -20,6 +21,9 @@ insecure-entitlements = ["security.insecure"]
 
 [grpc]
   address = [{addr}]
+
+[otel]
+  socketPath = {otel}
 
 [worker.containerd]
   enabled = false

@@ -81,6 +81,16 @@ impl Paths {
         format!("unix://{}", self.socket().display())
     }
 
+    /// `XDG_RUNTIME_DIR` of buildkitd: a user without a login session has none.
+    pub(super) fn runtime(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// Where steps' traces go; by default all daemons of a machine share one.
+    pub(super) fn otel(&self) -> PathBuf {
+        self.dir.join("otel.sock")
+    }
+
     /// The supervisor's requests.
     pub(super) fn control(&self) -> PathBuf {
         self.dir.join("control.sock")

@@ -4,7 +4,7 @@
 //! [`READY`] on stdout when buildkitd answers, or why it does not; everything else goes to the log
 //! that is its stderr. Ends when buildkitd ends.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn begin(
         let _ = exits.send(Event::Exited);
     });
     let deadline = Instant::now() + STARTING;
-    while UnixStream::connect(paths.socket()).is_err() {
+    while !answers(&paths.socket()) {
         match inbox.recv_timeout(TRY_EVERY) {
             Ok(Event::Exited) => return Err(Error::Broken("buildkitd ended at once".into())),
             Ok(Event::Signal) => {
@@ -114,12 +114,27 @@ fn begin(
     Ok((daemon, listener))
 }
 
+/// Whether BuildKit's API is served. buildkitd listens before it has anything to say, and may yet
+/// fail: so this speaks the first words of HTTP/2, to which a server at work answers at once.
+fn answers(socket: &Path) -> bool {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let answer = UnixStream::connect(socket).and_then(|mut stream| {
+        stream.set_read_timeout(Some(STARTING))?;
+        stream.write_all(&[PREFACE, EMPTY_SETTINGS].concat())?;
+        stream.read_exact(&mut [0])
+    });
+    answer.is_ok()
+}
+
 fn launch(paths: &Paths) -> Result<Buildkitd, Error> {
     leftovers::clear(&paths.root());
     remove(&paths.socket());
     let rootless = !rustix::process::geteuid().is_root();
     fsutil::write_atomic(&paths.config(), config::text(paths, rootless).as_bytes())?;
-    Buildkitd::start(&paths.config(), rootless)
+    let runtime = paths.runtime();
+    fs::create_dir_all(&runtime)?;
+    Buildkitd::start(&paths.config(), &runtime, rootless)
 }
 
 fn serve(
@@ -141,7 +156,7 @@ fn serve(
             Event::Idle(lock) => break End::Stop { _users: Some(lock), answer: None },
             Event::Signal => break End::Stop { _users: None, answer: None },
             Event::Asked(request, stream) => {
-                if let Some(end) = answer(paths, daemon, request, stream, linger, &lingers) {
+                if let Some(end) = answer(paths, daemon, &request, stream, linger, &lingers) {
                     break end;
                 }
             }
@@ -163,20 +178,20 @@ fn serve(
 fn answer(
     paths: &Paths,
     daemon: &Buildkitd,
-    request: Request,
+    request: &Request,
     mut stream: UnixStream,
     linger: &AtomicU64,
     lingers: &Sender<()>,
 ) -> Option<End> {
     match request {
         Request::Use { linger_ms } => {
-            linger.store(linger_ms, Ordering::SeqCst);
+            linger.store(*linger_ms, Ordering::SeqCst);
             let _ = lingers.send(());
         }
         Request::Status => {}
         Request::Stop { force } => {
             let users = unused(&paths.users_lock());
-            if force || users.is_some() {
+            if *force || users.is_some() {
                 return Some(End::Stop { _users: users, answer: Some(stream) });
             }
             reply(&mut stream, &Reply::Busy);
