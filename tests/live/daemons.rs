@@ -89,6 +89,24 @@ fn a_daemon_over_tcp_is_used_with_its_certificates_and_left_alone() {
     assert!(daemon.0.try_wait().unwrap().is_none(), "it runs on");
 }
 
+#[test]
+fn a_daemon_that_forbids_what_the_recipe_asks_for_says_so() {
+    let Some(lab) = Lab::find("daemons") else { return };
+    let env = TestEnv::new();
+    certificates::make(&env, &["server", "client"]);
+    let (_daemon, address) = Foreign::start(lab, &env);
+    let text = recipe("asking", &[("run", "true")])
+        .replace("pipeline:", "capabilities:\n  add:\n    - CAP_NET_ADMIN\npipeline:");
+    env.write("asking.yaml", text);
+    let mut command = lab.build(&env, "asking.yaml");
+    command.args(["--addr", &address, "--tlscacert", "ca.pem", "--tlscert", "client.pem"]);
+    command.args(["--tlskey", "client.key", "--tlsservername", "localhost"]);
+    let text = env.text(&command.output().unwrap());
+    assert!(text.starts_with("exit: 3\n"), "{text}");
+    assert!(text.contains("`CAP_NET_ADMIN`"), "what is asked for: {text}");
+    assert!(text.contains("--allow-insecure-entitlement security.insecure"), "{text}");
+}
+
 /// The socket of the private daemon with this state, which is started.
 fn started(lab: &Lab, env: &TestEnv) -> String {
     let mut start = lab.melange2(env);

@@ -9,6 +9,8 @@ mod daemons;
 mod distribution;
 mod examples;
 mod faults;
+mod isolation;
+mod melange;
 mod progress;
 mod steps;
 mod trust;

@@ -1,0 +1,86 @@
+//! The command line beside that of real melange.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::support::TestEnv;
+use crate::support::lab::Lab;
+
+/// The flags that a command's help names.
+fn flags(env: &TestEnv, mut command: Command) -> BTreeSet<String> {
+    let output = command.arg("--help").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", env.text(&output));
+    let words = text.lines().filter_map(|line| {
+        let line = line.trim_start();
+        let flag = if line.starts_with("--") { line } else { line.split_once(", --")?.1 };
+        flag.trim_start_matches('-').split([' ', '=', ',']).next()
+    });
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn flags_that_melange_has_are_named_as_there() {
+    let Some(lab) = Lab::find("melange") else { return };
+    let env = TestEnv::new();
+    let mut text = String::new();
+    for name in ["build", "index", "keygen", "sign", "sign-index", "completion", "version"] {
+        let of = |program: &std::path::Path| {
+            let mut command = env.command(program);
+            command.arg(name);
+            flags(&env, command)
+        };
+        let theirs = of(&lab.tools.join("melange"));
+        let ours = of(std::path::Path::new(env!("CARGO_BIN_EXE_melange2")));
+        let list = |some: &BTreeSet<String>, others: &BTreeSet<String>| {
+            some.difference(others).cloned().collect::<Vec<_>>().join(" ")
+        };
+        let shared = ours.intersection(&theirs).cloned().collect::<Vec<_>>().join(" ");
+        text.push_str(&format!(
+            "{name}\n  both: {shared}\n  only melange: {}\n  only here: {}\n",
+            list(&theirs, &ours),
+            list(&ours, &theirs)
+        ));
+    }
+    insta::assert_snapshot!(text, @r"
+    build
+      both: apk-cache-dir arch build-date build-option debug empty-workspace env-file generate-index git-commit git-repo-url help ignore-signatures keyring-append license namespace out-dir override-host-triplet-libc-substitution-flavor package-append pipeline-dir pipeline-dirs repository-append signing-key source-dir strip-origin-name vars-file
+      only melange: cache-dir cache-source cleanup cpu cpumodel create-build-log debug-runner dependency-log disk generate-provenance interactive lint-require lint-warn log-level memory persist-lint-results rm runner timeout trace workspace-dir
+      only here: addr ca-file cache-mount cache-mounts daemon-dir daemon-linger max-layers quiet run-as secret ssh tlscacert tlscert tlsdir tlskey tlsservername verbose version
+    index
+      both: arch help merge output signing-key source
+      only melange: log-level
+      only here: quiet verbose version
+    keygen
+      both: help key-size
+      only melange: log-level
+      only here: force quiet verbose version
+    sign
+      both: help signing-key
+      only melange: log-level
+      only here: quiet verbose version
+    sign-index
+      both: force help signing-key
+      only melange: log-level
+      only here: quiet verbose version
+    completion
+      both: help
+      only melange: log-level
+      only here: quiet verbose version
+    version
+      both: help json
+      only melange: log-level
+      only here: quiet verbose version
+    ");
+}
+
+#[test]
+fn melanges_flags_without_a_meaning_here_are_taken() {
+    let Some(lab) = Lab::find("melange") else { return };
+    let env = TestEnv::new();
+    let mut command = lab.build(&env, "missing.yaml");
+    command.args(["--runner", "bubblewrap", "--rm", "--cleanup", "--cache-source", "x"]);
+    command.args(["--workspace-dir", "x", "--fail-on-lint-warning"]);
+    let text = env.text(&command.output().unwrap());
+    assert!(text.contains("missing.yaml") && !text.contains("unexpected argument"), "{text}");
+}
