@@ -42,6 +42,9 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
     reporter.phase("solving the environment");
     let begin = Instant::now();
     let universe = Universe::open(&specs, plan.arch, &options)?;
+    for warning in universe.warnings() {
+        reporter.warning(warning);
+    }
     let choices = universe.solve(&request)?;
     reporter.took("solving", begin.elapsed());
     let begin = Instant::now();

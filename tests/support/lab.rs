@@ -129,12 +129,12 @@ impl Lab {
             env.work().join("test.rsa.pub").display(),
         );
         env.write("apko.yaml", yaml);
-        let tar = env.work().join("rootfs.tar.gz");
+        let tar = env.work().join("rootfs.tar");
         let mut apko = env.command(self.tools.join("apko"));
         apko.args(["build-minirootfs", "--build-arch", "x86_64", "apko.yaml"]).arg(&tar);
         self.ok(env, &mut apko);
         let mut extract = Command::new("tar");
-        extract.arg("-C").arg(&root).arg("-xpzf").arg(&tar);
+        extract.arg("-C").arg(&root).arg("-xpf").arg(&tar);
         self.ok(env, &mut extract);
         root
     }
