@@ -91,7 +91,7 @@ fn a_daemon_over_tcp_is_used_with_its_certificates_and_left_alone() {
 
 #[test]
 fn a_daemon_that_forbids_what_the_recipe_asks_for_says_so() {
-    let Some(lab) = Lab::find("daemons") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     certificates::make(&env, &["server", "client"]);
     let (_daemon, address) = Foreign::start(lab, &env);

@@ -8,7 +8,7 @@ use crate::support::lab::{Lab, nonce};
 
 #[test]
 fn keys_reach_steps_by_an_agent_where_they_are_asked_for() {
-    let Some(lab) = Lab::find("isolation") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let output =
         env.command("openssl").args(["genrsa", "-out", "deploy", "2048"]).output().unwrap();
@@ -29,7 +29,7 @@ fn keys_reach_steps_by_an_agent_where_they_are_asked_for() {
 
 #[test]
 fn a_proxy_reaches_steps_and_is_no_reason_to_run_them_again() {
-    let Some(lab) = Lab::find("isolation") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = format!(
         "# {}\nmkdir -p ${{{{targets.destdir}}}}\nenv | grep -i ^https_proxy= > \
@@ -52,7 +52,7 @@ fn a_proxy_reaches_steps_and_is_no_reason_to_run_them_again() {
 
 #[test]
 fn a_user_of_the_recipe_runs_the_steps() {
-    let Some(lab) = Lab::find("isolation") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = "d=${{targets.destdir}}/usr; mkdir -p $d; { id -u; id -g; id -un; } > $d/who";
     let text = recipe("named", &[("who", script)]).replace(
@@ -73,7 +73,7 @@ fn a_user_of_the_recipe_runs_the_steps() {
 
 #[test]
 fn a_secret_that_a_step_never_named_is_not_in_its_spec() {
-    let Some(lab) = Lab::find("isolation") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     env.write("plain.yaml", recipe("plain", &[("nothing", "true")]));
     env.write("token", "hush-hush");

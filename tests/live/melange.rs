@@ -21,7 +21,7 @@ fn flags(env: &TestEnv, mut command: Command) -> BTreeSet<String> {
 
 #[test]
 fn flags_that_melange_has_are_named_as_there() {
-    let Some(lab) = Lab::find("melange") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let mut text = String::new();
     for name in ["build", "index", "keygen", "sign", "sign-index", "completion", "version"] {
@@ -76,7 +76,7 @@ fn flags_that_melange_has_are_named_as_there() {
 
 #[test]
 fn melanges_flags_without_a_meaning_here_are_taken() {
-    let Some(lab) = Lab::find("melange") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let mut command = lab.build(&env, "missing.yaml");
     command.args(["--runner", "bubblewrap", "--rm", "--cleanup", "--cache-source", "x"]);
