@@ -22,5 +22,5 @@ mod pipelines;
 mod proof;
 mod recipe;
 mod setup;
-mod solve_apko;
+mod solve;
 mod support;

@@ -248,6 +248,7 @@ fn describe(error: &ureq::Error) -> Failure {
     let problem = match error {
         ureq::Error::HostNotFound => "the host is not known".to_owned(),
         ureq::Error::Timeout(_) => "the server does not answer".to_owned(),
+        ureq::Error::Io(problem) => problem.to_string(),
         ureq::Error::Rustls(problem) => format!("no trust in the connection: {problem}"),
         _ => error.to_string(),
     };
