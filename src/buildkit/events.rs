@@ -14,6 +14,8 @@ use crate::ui::{Reporter, StepOutcome, StepReport};
 
 /// How many lines of a failed step's log are kept.
 const KEPT_LINES: usize = 40;
+/// The same, of a vertex that is no step.
+const KEPT_OTHER_LINES: usize = 5;
 /// How much of one log line is kept.
 const LONGEST_LOG_LINE: usize = 4096;
 /// How many vertexes are followed: far more than a spec can have.
@@ -67,6 +69,8 @@ struct State {
     /// A vertex that came from a registry's cache is sent again without `cached` while its layers
     /// are pulled: once cached stays cached.
     cached: bool,
+    /// The end of what a vertex wrote that belongs to no step.
+    log: VecDeque<String>,
 }
 
 impl Progress {
@@ -152,7 +156,7 @@ impl Progress {
         state.cached |= vertex.cached;
         let Some(index) = state.stage else {
             if !vertex.error.is_empty() && !is_harmless(vertex) {
-                self.other_error.get_or_insert_with(|| clean(vertex.error.as_bytes()));
+                self.other_error.get_or_insert_with(|| unexpected(vertex, &state.log));
             }
             return;
         };
@@ -195,9 +199,34 @@ impl Progress {
     }
 
     fn log(&mut self, log: &Log, reporter: &mut dyn Reporter) {
-        let stage = self.vertexes.get(&log.vertex).and_then(|state| state.stage);
-        let Some(stage) = stage.and_then(|index| self.stages.get_mut(index)) else { return };
-        stage.write(usize::from(log.stream == 2), &log.bytes(), reporter);
+        let Some(state) = self.vertexes.get_mut(&log.vertex) else { return };
+        match state.stage.and_then(|index| self.stages.get_mut(index)) {
+            Some(stage) => stage.write(usize::from(log.stream == 2), &log.bytes(), reporter),
+            None => {
+                for line in log.bytes().split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+                    if state.log.len() == KEPT_OTHER_LINES {
+                        state.log.pop_front();
+                    }
+                    state.log.push_back(clean(&line[..line.len().min(LONGEST_LOG_LINE)]));
+                }
+            }
+        }
+    }
+}
+
+/// The error of a vertex that belongs to no step. BuildKit's text quotes the whole script; the
+/// name of the stage and what it wrote say more.
+fn unexpected(vertex: &Vertex, log: &VecDeque<String>) -> String {
+    let error = clean(vertex.error.as_bytes());
+    let stage = vertex.name.strip_prefix('[').and_then(|name| name.split_once(']'));
+    let ended = error.rsplit_once("did not complete successfully: ");
+    match (stage, ended) {
+        (Some((stage, _)), Some((_, how))) => {
+            let said: Vec<&str> = log.iter().map(String::as_str).collect();
+            let said = if said.is_empty() { "it wrote nothing".into() } else { said.join("; ") };
+            format!("`{stage}` ended with {how}: {said}")
+        }
+        _ => error,
     }
 }
 

@@ -77,15 +77,16 @@ pub(super) fn failure(
     if text.contains("entitlement") && text.contains("not allowed") {
         return forbidden(text);
     }
-    if text.contains("exec format error") {
+    let other = progress.other_error().map(error_text);
+    let foreign = |text: &str| text.contains("exec format error");
+    if foreign(text) || other.as_deref().is_some_and(foreign) {
         return foreign_platform(platform);
     }
     if is_lost(text) {
         return lost(progress.heard(), text, addr);
     }
     let step = progress.failed().map(|step| step.error.clone());
-    let other = progress.other_error().map(error_text);
-    Error::Broken(match message.or(step).or(other) {
+    Error::Broken(match other.or(message).or(step) {
         Some(message) => format!("BuildKit failed: {message}"),
         None => format!("buildctl ended with {status} and said nothing"),
     })

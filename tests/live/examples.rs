@@ -62,7 +62,7 @@ fn hello_is_built_from_its_release_tarball_and_says_hello() {
         packages,
         ["hello", "hello-doc", "hello-lang"].map(|name| format!("x86_64/{name}-2.10-r0.apk"))
     );
-    let root = lab.apko_install(&env, &["hello"]);
+    let root = lab.apko_install(&env, &["hello", "busybox"]);
     assert_eq!(in_root(&root, &["/usr/bin/hello"]), "Hello, world!\n");
     let manual = super::content(&env, "hello-doc-2.10-r0", "usr/share/man/man1/hello.1");
     assert!(manual.contains("print a friendly, customizable greeting"), "{manual}");

@@ -146,7 +146,10 @@ impl RecipeArgs {
         let mut config = BuildConfig::new(self.recipe()?);
         config.archs = parse_archs(&self.arch)?;
         config.repositories = self.repositories.clone();
-        config.ca_file = self.repositories.ca_file.clone().or_else(system_bundle);
+        config.ca_file = match self.repositories.ca_file.clone().or_else(system_bundle) {
+            Some(path) => Some(std::path::absolute(path)?),
+            None => None,
+        };
         config.package_append.clone_from(&self.package_append);
         config.pipeline_dirs =
             self.pipeline_dir.iter().chain(&self.pipeline_dirs).cloned().collect();
@@ -327,7 +330,10 @@ fn parse_secret(text: &str) -> Result<Secret> {
     for part in text.split(',') {
         match part.split_once('=').ok_or_else(wrong)? {
             ("id", value) if !value.is_empty() => id = Some(value.to_owned()),
-            ("src" | "source", value) if !value.is_empty() => source = Some(format!("src={value}")),
+            // `render -o` writes it into a script that runs elsewhere.
+            ("src" | "source", value) if !value.is_empty() => {
+                source = Some(format!("src={}", std::path::absolute(value)?.display()));
+            }
             ("env", value) if !value.is_empty() => source = Some(format!("env={value}")),
             ("type", "file" | "env") => {}
             _ => return Err(wrong()),
