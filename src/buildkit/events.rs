@@ -203,7 +203,8 @@ impl Progress {
         match state.stage.and_then(|index| self.stages.get_mut(index)) {
             Some(stage) => stage.write(usize::from(log.stream == 2), &log.bytes(), reporter),
             None => {
-                for line in log.bytes().split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+                for line in log.bytes().split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+                {
                     if state.log.len() == KEPT_OTHER_LINES {
                         state.log.pop_front();
                     }
