@@ -13,6 +13,7 @@ fn answers_are_apkos_or_have_a_reason() {
     let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/compare-solve");
+    let melange2 = env!("CARGO_BIN_EXE_melange2");
     let compare = |args: &[&str]| {
         let mut command = env.command(script);
         command.args(args).env("PATH", lab.path());
@@ -24,20 +25,13 @@ fn answers_are_apkos_or_have_a_reason() {
         return;
     };
     env.write("Packages", lists.stdout);
-    let made = compare(&["index", "index", "--packages", "Packages"]);
+    let made = compare(&["index", "index", "--packages", "Packages", "--melange2", melange2]);
     let count =
         made.lines().find_map(|line| line.split_once(" packages, ")?.0.parse::<usize>().ok());
     assert!(count.is_some_and(|count| count > 60_000), "{made}");
     let requests = if std::env::var_os("MELANGE2_TEST_SOAK").is_some() { "200" } else { "24" };
     // Ends with 1 where a difference has no reason.
-    let said = compare(&[
-        "answers",
-        "index",
-        "--requests",
-        requests,
-        "--melange2",
-        env!("CARGO_BIN_EXE_melange2"),
-    ]);
+    let said = compare(&["answers", "index", "--requests", requests, "--melange2", melange2]);
     println!("{said}");
     let refused = said.split("melange2 refused ").nth(1).unwrap().split(';').next().unwrap();
     let third = requests.parse::<usize>().unwrap() / 3;
