@@ -213,3 +213,24 @@ fn an_unknown_argument_is_refused() {
       help: usage: scripts/setup [--peers] [--checks]
     ");
 }
+
+#[test]
+fn no_daemon_is_touched() {
+    let machine = Machine::complete();
+    for name in ["buildctl", "buildkitd"] {
+        let text = format!(
+            "echo {name} \"$@\" >> asked; echo {name} github.com/moby/buildkit v0.31.0 stand-in"
+        );
+        machine.program(name, &text);
+    }
+    for name in ["systemctl", "service", "kill", "pkill", "docker"] {
+        machine.program(name, &format!("echo {name} \"$@\" >> asked"));
+    }
+    machine.setup(&[]);
+    // They are asked for their version, and nothing else.
+    let asked = fs::read_to_string(machine.env.work().join("asked")).unwrap();
+    assert_snapshot!(asked, @r"
+    buildctl --version
+    buildkitd --version
+    ");
+}

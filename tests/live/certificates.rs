@@ -72,8 +72,11 @@ fn a_secret_reaches_the_step_and_nothing_else() {
     let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let value = format!("hush-{}", nonce());
-    let script = "mkdir -p ${{targets.destdir}}\nsha1sum < /run/secrets/token | cut -c1-40 > ${{targets.destdir}}/sum";
-    env.write("secret.yaml", recipe("secret", &[("use", script)]));
+    let script = format!(
+        "# {}\nmkdir -p ${{{{targets.destdir}}}}\nsha1sum < /run/secrets/token | cut -c1-40 > ${{{{targets.destdir}}}}/sum",
+        nonce()
+    );
+    env.write("secret.yaml", recipe("secret", &[("use", &script)]));
     env.write("token", &value);
     let mut command = lab.build(&env, "secret.yaml");
     let text = lab.ok(&env, command.args(["-v", "--secret", "id=token,src=token"]));

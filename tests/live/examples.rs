@@ -65,7 +65,7 @@ fn hello_is_built_from_its_release_tarball_and_says_hello() {
     let root = lab.apko_install(&env, &["hello", "busybox"]);
     assert_eq!(in_root(&root, &["/usr/bin/hello"]), "Hello, world!\n");
     let manual = super::content(&env, "hello-doc-2.10-r0", "usr/share/man/man1/hello.1");
-    assert!(manual.contains("print a friendly, customizable greeting"), "{manual}");
+    assert!(manual.contains("Print a friendly, customizable greeting"), "{manual}");
 }
 
 #[test]
