@@ -1,5 +1,8 @@
 //! Servers, good and bad.
 
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
 use fs_err as fs;
 use insta::assert_snapshot;
 
@@ -190,6 +193,27 @@ fn a_key_may_be_a_url() {
     let location = fixture.path("packages").display().to_string();
     let universe = fixture.open_as(&location, &options, None).unwrap();
     assert_eq!(universe.keys().names(), ["good.rsa.pub"]);
+}
+
+#[test]
+fn packages_are_fetched_at_the_same_time() {
+    let fixture = Fixture::new();
+    // Each package waits for the other to be asked for; one after the other, that never happens.
+    let asked = Arc::new((Mutex::new(0), Condvar::new()));
+    let server = fixture.serve(move |request, _, answer| {
+        if !of_package(request) {
+            return answer;
+        }
+        let (count, changed) = &*asked;
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        changed.notify_all();
+        let limit = Duration::from_secs(60);
+        let (_count, waited) =
+            changed.wait_timeout_while(count, limit, |count| *count < 2).unwrap();
+        if waited.timed_out() { Response::new("404 Not Found", "") } else { answer }
+    });
+    assert_eq!(fetch(&fixture.open(&server.url("")).unwrap()).unwrap().len(), 2);
 }
 
 #[test]
