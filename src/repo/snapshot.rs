@@ -6,6 +6,7 @@
 //! cache: whoever can write to the cache, or brings one along from elsewhere, can't make a
 //! snapshot that is believed. What does not fit is read as absent, and made again.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -51,11 +52,13 @@ impl Snapshots {
     pub(super) fn store(&self, archive: &Sha256, catalog: &Catalog) {
         let Some(key) = &self.key else { return };
         let written = (|| {
-            use std::io::Write as _;
-            let mut file = AtomicFile::create(&self.path(archive))?;
+            fs::create_dir_all(&self.directory)?;
+            // Not an `AtomicFile`: whoever waits for a solution should not also wait for the disk.
+            // If the machine dies before it is written, the code shows that it is damaged.
+            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
             file.write_all(catalog.as_bytes())?;
             file.write_all(authentication(key, archive, catalog.as_bytes()).as_ref())?;
-            file.commit()?;
+            file.persist(self.path(archive)).map_err(|failed| failed.error)?;
             self.remove_old()
         })();
         if let Err(error) = written {
@@ -101,7 +104,7 @@ fn key(path: &Path) -> std::io::Result<hmac::Key> {
     let mut bytes = [0; CODE];
     aws_lc_rs::rand::fill(&mut bytes).map_err(std::io::Error::other)?;
     let mut file = AtomicFile::create_with_mode(path, 0o600)?;
-    std::io::Write::write_all(&mut file, &bytes)?;
+    file.write_all(&bytes)?;
     file.commit()?;
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }

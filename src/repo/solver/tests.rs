@@ -1,6 +1,7 @@
 //! The solver against small indexes of our own, and against apk-tools' cases where they are at hand.
 
 mod apk_tools;
+mod laws;
 
 use insta::assert_snapshot;
 
