@@ -92,9 +92,10 @@ fn cache_mounts_outlive_garbage_collection_and_prune() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().matches("exec.cachemount").count()
     };
-    assert_eq!(mounts(), 1);
+    let all = || String::from_utf8(daemon.buildctl(&["du", "-v"]).stdout).unwrap();
+    assert_eq!(mounts(), 1, "{said}{}", all());
     assert!(daemon.daemon(&["prune"]).status.success());
-    assert_eq!(mounts(), 1);
+    assert_eq!(mounts(), 1, "{}", all());
     let output = daemon.daemon(&["prune", "--all"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("warning:"));
     assert_eq!(mounts(), 0);
