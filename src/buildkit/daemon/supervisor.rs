@@ -222,6 +222,11 @@ fn watch_users(path: &Path, linger: &AtomicU64, changes: &Receiver<()>, events: 
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            if !path.exists() {
+                // The state directory was deleted: nobody will find this daemon again.
+                let _ = events.send(Event::Signal);
+                return;
+            }
             let Ok(Some(lock)) = FileLock::try_exclusive(path) else { break };
             // Somebody may have come and gone meanwhile: users touch the file.
             match fs::metadata(path).and_then(|metadata| metadata.modified()) {
