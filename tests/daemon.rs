@@ -3,6 +3,7 @@
 use melange2::buildkit::{Connection, PrivateDaemon};
 use melange2::fsutil::FileLock;
 use rustix::process::{Signal, kill_process};
+use std::time::Duration;
 
 use crate::support::buildkit::{TestDaemon, processes_with};
 
@@ -93,6 +94,12 @@ fn cache_mounts_outlive_garbage_collection_and_prune() {
         String::from_utf8(output.stdout).unwrap().matches("exec.cachemount").count()
     };
     let all = || String::from_utf8(daemon.buildctl(&["du", "-v"]).stdout).unwrap();
+    // The daemon writes down what a directory is for some time after the step has ended.
+    let mut looked = 0;
+    while mounts() == 0 && looked < 300 {
+        std::thread::sleep(Duration::from_millis(100));
+        looked += 1;
+    }
     assert_eq!(mounts(), 1, "{said}{}", all());
     assert!(daemon.daemon(&["prune"]).status.success());
     assert_eq!(mounts(), 1, "{}", all());
