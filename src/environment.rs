@@ -71,6 +71,12 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         store: &config.image_store(),
     })?;
     reporter.took("assembling", begin.elapsed());
+    if !plan.steps.is_empty() && !layout.programs.iter().any(|program| program == "/bin/sh") {
+        return Err(Error::config("the build environment has no `/bin/sh` to run steps with")
+            .hint(
+                "add `busybox` to `environment: contents: packages`, or `--package-append busybox`",
+            ));
+    }
     Ok(Prepared {
         image: dockerfile::Environment {
             dir: layout.dir,

@@ -104,6 +104,12 @@ impl From<std::io::Error> for Error {
 
 impl From<crate::diagnostic::Diagnostics> for Error {
     fn from(diagnostics: crate::diagnostic::Diagnostics) -> Self {
+        if let [only] = diagnostics.items.as_slice()
+            && only.labels.is_empty()
+        {
+            // No place in a file: the file itself can't be read.
+            return Self::new(Kind::Config, only.message.clone());
+        }
         let problems = match diagnostics.items.len() {
             1 => "a problem".to_owned(),
             count => format!("{count} problems"),

@@ -31,3 +31,34 @@ fn an_unknown_command_is_a_usage_error() {
     For more information, try '--help'.
     ");
 }
+
+#[test]
+fn what_is_named_and_missing_is_told_before_anything_is_done() {
+    let env = TestEnv::new();
+    env.write("melange.yaml", "package: {name: a, version: 1, epoch: 0}\n");
+    for (flags, said) in [
+        (["--pipeline-dir", "nope"], "`--pipeline-dir nope`: there is no such directory"),
+        (["--source-dir", "nope"], "`--source-dir nope`: there is no such directory"),
+        (["--secret", "id=a,src=nope"], "`--secret id=a,src=nope`: there is no file"),
+    ] {
+        let text = env.run(&["render", flags[0], flags[1]]);
+        assert!(text.starts_with("exit: 2\n") && text.contains(said), "{text}");
+    }
+    let text = env.run(&["render", "nope.yaml"]);
+    assert!(
+        text.starts_with("exit: 2\n") && text.contains("failed to open file `nope.yaml`"),
+        "{text}"
+    );
+    assert!(!text.contains("the recipe has"), "the file is the problem: {text}");
+}
+
+#[test]
+fn without_a_recipe_the_names_that_were_looked_for_are_told() {
+    assert_snapshot!(TestEnv::new().run(&["build"]), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error: no recipe is named, and none of `.melange.yaml`, `.melange.yml`, `melange.yaml`, `melange.yml` is here
+    help: name the recipe after the command
+    ");
+}

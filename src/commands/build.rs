@@ -43,8 +43,9 @@ pub fn build(config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Vec<Bu
     for &arch in &config.archs {
         match plan::resolve(&recipe, &config.context(arch))? {
             Some(plan) => {
-                if !plan.warnings.items.is_empty() {
-                    reporter.warning(plan.warnings.render(false).trim_end());
+                for warning in &plan.warnings.items {
+                    let place = warning.labels.first().map(|(span, _)| format!("{span}: "));
+                    reporter.warning(&format!("{}{}", place.unwrap_or_default(), warning.message));
                 }
                 built.extend(build_plan(&plan, config, reporter)?);
             }
@@ -131,13 +132,10 @@ fn explain(error: buildkit::Error, plan: &Plan, spec: &dockerfile::Spec) -> Erro
     let mut places = step.places.iter().map(ToString::to_string);
     let place = places.next().unwrap_or_default();
     let chain: Vec<String> = places.collect();
-    let message = format!("step `{}` failed with exit code {}", step.label, failure.exit_code);
-    let error = Error::new(Kind::Step, message).with_report(ui::failure_report(
-        &step.label,
-        &place,
-        &chain,
-        &failure,
-    ));
+    let report = ui::failure_report(&step.label, &place, &chain, &failure);
+    let (name, stage) = (&plan.packages[0].name, &spec.stages[failure.stage].0);
+    let message = format!("`{name}` was not built: stage `{stage}` of its spec failed");
+    let error = Error::new(Kind::Step, message).with_report(report);
     match ui::failure_hint(&failure) {
         Some(hint) => error.hint(hint),
         None => error,

@@ -14,8 +14,8 @@ use crate::{config, dockerfile, environment, plan};
 /// Show the Dockerfile that a recipe becomes, or write it with all that belongs to it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Write Dockerfile, contexts and `build.sh` into this directory, which must not exist or be
-    /// empty.
+    /// Write Dockerfile, contexts and `build.sh` into this directory, which must be empty or not
+    /// exist yet.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     #[command(flatten)]

@@ -40,6 +40,12 @@ impl Error {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Unsolvable { hints, .. } => hints.clone(),
+            // A key that is known and does not fit is no reason to look away.
+            Self::Format { location, source: crate::apk::Error::Untrusted(why) }
+                if location.ends_with("APKINDEX.tar.gz") && why.contains("does not fit") =>
+            {
+                vec!["the index is damaged, or signed with another key of that name".to_owned()]
+            }
             Self::Format { location, source: crate::apk::Error::Untrusted(_) }
                 if location.ends_with("APKINDEX.tar.gz") =>
             {

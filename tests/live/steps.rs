@@ -155,3 +155,15 @@ fn foreign_repository(env: &TestEnv, shell: &[u8]) {
     let entry = index::Entry::of_apk(&Apk::open(&target).unwrap());
     index::update(&directory.join("APKINDEX.tar.gz"), vec![entry], None).unwrap();
 }
+
+#[test]
+fn an_environment_without_a_shell_is_told_before_buildkit_is_asked() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let text = recipe("bare", &[("run", "true")]).replace("- busybox", "- demo-baselayout");
+    env.write("bare.yaml", text);
+    let output = lab.build(&env, "bare.yaml").output().unwrap();
+    let text = env.text(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("has no `/bin/sh`") && text.contains("busybox"), "{text}");
+}

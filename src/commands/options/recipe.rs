@@ -144,6 +144,7 @@ impl RecipeArgs {
     /// Everything but output and daemon; warns through `ui`.
     pub fn resolve(&self, ui: &Ui) -> Result<BuildConfig> {
         let mut config = BuildConfig::new(self.recipe()?);
+        self.check_directories()?;
         config.archs = parse_archs(&self.arch)?;
         config.repositories = self.repositories.clone();
         config.ca_file = match self.repositories.ca_file.clone().or_else(system_bundle) {
@@ -180,13 +181,29 @@ impl RecipeArgs {
         Ok(config)
     }
 
+    /// Directories that are named must be there: what is missing would be missed much later.
+    fn check_directories(&self) -> Result<()> {
+        let pipelines = self.pipeline_dir.iter().chain(&self.pipeline_dirs);
+        let named = pipelines.map(|path| ("--pipeline-dir", path));
+        for (flag, path) in named.chain(self.source_dir.iter().map(|path| ("--source-dir", path))) {
+            if !path.is_dir() {
+                let path = path.display();
+                return Err(Error::config(format!("`{flag} {path}`: there is no such directory")));
+            }
+        }
+        Ok(())
+    }
+
     fn recipe(&self) -> Result<PathBuf> {
         let given = self.recipe.clone();
         given
             .or_else(|| DEFAULT_RECIPES.map(PathBuf::from).into_iter().find(|path| path.is_file()))
             .ok_or_else(|| {
-                Error::config("no recipe is named, and there is no `melange.yaml` here")
-                    .hint("name the recipe: `melange2 build RECIPE.yaml`")
+                Error::config(format!(
+                    "no recipe is named, and none of {} is here",
+                    DEFAULT_RECIPES.map(|name| format!("`{name}`")).join(", ")
+                ))
+                .hint("name the recipe after the command")
             })
     }
 }
@@ -339,6 +356,11 @@ fn parse_secret(text: &str) -> Result<Secret> {
             _ => return Err(wrong()),
         }
     }
+    if let Some(path) = source.as_deref().and_then(|source: &str| source.strip_prefix("src="))
+        && !Path::new(path).is_file()
+    {
+        return Err(Error::config(format!("`--secret {text}`: there is no file `{path}`")));
+    }
     let id = id.ok_or_else(wrong)?;
     let source = source.unwrap_or_else(|| format!("env={id}"));
     if id == "ca" {
@@ -373,8 +395,12 @@ mod tests {
 
     #[test]
     fn secrets_are_files_or_variables_never_values() {
-        let secret = parse_secret("id=token,src=/tmp/t").unwrap();
-        assert_eq!((secret.id.as_str(), secret.source.as_str()), ("token", "src=/tmp/t"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().display();
+        let secret = parse_secret(&format!("id=token,src={path}")).unwrap();
+        assert_eq!((secret.id, secret.source), ("token".to_owned(), format!("src={path}")));
+        let missing = parse_secret("id=token,src=/no/such/file").unwrap_err().to_string();
+        assert!(missing.ends_with("there is no file `/no/such/file`"), "{missing}");
         assert_eq!(parse_secret("id=TOKEN").unwrap().source, "env=TOKEN");
         assert!(parse_secret("token=abc").is_err());
         assert!(parse_secret("id=ca,src=x").is_err());
