@@ -23,6 +23,18 @@ pub struct Prepared {
     pub locked: Vec<String>,
 }
 
+impl Prepared {
+    /// Steps need a shell: says what to add where there is none, before BuildKit stumbles over it.
+    pub fn check_shell(&self, plan: &Plan) -> Result<()> {
+        if plan.steps.is_empty() || self.image.programs.iter().any(|program| program == "/bin/sh") {
+            return Ok(());
+        }
+        Err(Error::config("the build environment has no `/bin/sh` to run steps with").hint(
+            "add `busybox` to `environment: contents: packages`, or pass `--package-append busybox`",
+        ))
+    }
+}
+
 /// Solves, fetches, verifies and assembles.
 pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Prepared> {
     let declared = &plan.environment;
@@ -71,12 +83,6 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         store: &config.image_store(),
     })?;
     reporter.took("assembling", begin.elapsed());
-    if !plan.steps.is_empty() && !layout.programs.iter().any(|program| program == "/bin/sh") {
-        return Err(Error::config("the build environment has no `/bin/sh` to run steps with")
-            .hint(
-                "add `busybox` to `environment: contents: packages`, or `--package-append busybox`",
-            ));
-    }
     Ok(Prepared {
         image: dockerfile::Environment {
             dir: layout.dir,

@@ -70,6 +70,7 @@ fn build_plan(
     let connection = connection
         .map_err(|_| Error::new(Kind::Buildkit, "looking for the BuildKit daemon failed"))??;
 
+    environment.check_shell(plan)?;
     let spec = dockerfile::render(plan, &environment.image, &config.spec_options(plan))?;
     for note in &spec.notes {
         reporter.warning(note);
