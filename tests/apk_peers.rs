@@ -21,7 +21,7 @@ use crate::support::TestEnv;
 fn peer(name: &str) -> Option<PathBuf> {
     let found = which::which(name).ok();
     if found.is_none() {
-        crate::support::skipped(&format!("there is no `{name}` on PATH"));
+        crate::support::parts::without(&format!("there is no `{name}` on PATH"));
     }
     found
 }

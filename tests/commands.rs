@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use melange2::arch::Arch;
 
 use crate::image_fixture::{Recipe, Repository};
-use crate::support::{TestEnv, skipped};
+use crate::support::{TestEnv, parts};
 
 /// A repository of small packages for one architecture, and a recipe that asks for all of them.
 pub struct Small {
@@ -250,7 +250,7 @@ fn on_a_terminal(env: &TestEnv, args: &str, variable: Option<(&str, &str)>) -> S
 #[test]
 fn colours_are_for_terminals_without_no_color() {
     if which::which("script").is_err() {
-        skipped("there is no `script` on PATH");
+        parts::without("there is no `script` on PATH");
         return;
     }
     let env = TestEnv::new();

@@ -1,9 +1,8 @@
 //! The environment's file tree against the one that real apko installs.
 //!
 //! The tree of a small repository that has all that makes layers difficult is compared with what
-//! apko makes of the same packages (its listing alone is checked by `image_layout`); then the same
-//! with an environment of the demo distribution. `MELANGE2_TEST_PACKAGES` (a list with blanks) names
-//! another one.
+//! apko makes of the same packages (without apko, its listing is checked by `image_layout`); so is a
+//! build environment of the demo distribution.
 //!
 //! # Differences that are accepted
 //!
@@ -32,18 +31,7 @@ use melange2::image::{Package, PathChange};
 use crate::image_fixture::{Environment, Repository, accounts, assemble, changes, difficult};
 use crate::image_model::{Node, Tree, gunzip};
 use crate::support::lab::Lab;
-use crate::support::skipped;
-
-/// The real apko, where there is one.
-fn apko() -> Option<String> {
-    let tools = std::env::var_os("MELANGE2_TEST_TOOLS").unwrap_or_default();
-    let found = std::path::PathBuf::from(tools).join("apko");
-    let found = found.is_file().then_some(found).or_else(|| which::which("apko").ok());
-    if found.is_none() {
-        skipped("there is no `apko` on PATH or in MELANGE2_TEST_TOOLS");
-    }
-    found.map(|path| path.display().to_string())
-}
+use crate::support::parts;
 
 /// Installs with apko.
 fn by_apko(apko: &Path, dir: &Path, environment: &Environment<'_>, key: &Path) -> Vec<u8> {
@@ -279,7 +267,7 @@ fn compare(
 
 #[test]
 fn the_tree_is_apkos() {
-    let Some(apko) = apko() else { return };
+    let Some(apko) = parts::program("apko") else { return parts::without("there is no apko") };
     let dir = tempfile::tempdir().unwrap();
     let repository = Repository::write(dir.path(), difficult());
     let world: Vec<String> = difficult().into_iter().map(|recipe| recipe.info.name).collect();
@@ -290,12 +278,10 @@ fn the_tree_is_apkos() {
 
 #[test]
 fn a_distribution_is_apkos() {
-    let Some(lab) = Lab::find("a_distribution_is_apkos") else { return };
-    let apko = lab.tools.join("apko").display().to_string();
-    let packages = std::env::var("MELANGE2_TEST_PACKAGES");
-    let packages = packages.unwrap_or_else(|_| "wolfi-base bash git python3".to_owned());
+    let Some(lab) = Lab::find() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let world: Vec<String> = packages.split_whitespace().map(str::to_owned).collect();
+    let world = ["build-base", "git", "python3", "go"].map(str::to_owned);
+    let apko = lab.tools.join("apko");
     let found = compare(&apko, dir.path(), &lab.repository, &lab.key, &world, &[], &[50]);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -1,11 +1,10 @@
 //! The environment on a real daemon: what a step sees is what was assembled.
 //!
-//! With `image_apko`, which compares what is assembled with what real apko installs, it shows that a
-//! step sees apko's tree.
+//! `/bin/busybox` must be a static busybox (Debian's `busybox-static`).
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use melange2::apk::key::KeyRing;
 use melange2::arch::Arch;
@@ -13,7 +12,8 @@ use melange2::image::{self, Layout, Request};
 
 use crate::image_fixture::{Repository, difficult};
 use crate::image_model::Tree;
-use crate::support::buildkit::TestDaemon;
+use crate::support::TestEnv;
+use crate::support::lab::Lab;
 
 /// Lists the tree from within, then keeps it as it is.
 const SPEC: &str = r#"FROM env AS seen
@@ -43,13 +43,11 @@ fn assemble(dir: &Path, busybox: &[u8], max_layers: usize) -> Layout {
     .unwrap()
 }
 
-fn build(daemon: &TestDaemon, layout: &Layout, dir: &Path) -> Vec<u8> {
+fn build(buildctl: &Path, addr: &str, layout: &Layout, dir: &Path) -> Vec<u8> {
     fs_err::create_dir_all(dir.join("spec")).unwrap();
     fs_err::write(dir.join("spec/Dockerfile"), SPEC).unwrap();
-    let socket = format!("unix://{}", daemon.dir().join("buildkitd.sock").display());
-    let mut child = daemon
-        .command("buildctl")
-        .args(["--addr", &socket, "build", "--frontend", "dockerfile.v0", "--progress=plain"])
+    let mut child = Command::new(buildctl)
+        .args(["--addr", addr, "build", "--frontend", "dockerfile.v0", "--progress=plain"])
         .args(["--local", "dockerfile=spec", "--oci-layout"])
         .arg(format!("env={}", layout.dir.display()))
         .arg("--opt")
@@ -69,15 +67,16 @@ fn build(daemon: &TestDaemon, layout: &Layout, dir: &Path) -> Vec<u8> {
 
 #[test]
 fn a_step_sees_what_was_assembled() {
-    let Some(daemon) = TestDaemon::new() else { return };
-    assert!(daemon.daemon(&["start"]).status.success());
-    let busybox = fs_err::read(daemon.path("rootfs/bin/busybox")).unwrap();
+    let Some(lab) = Lab::find() else { return };
+    let (env, buildctl) = (TestEnv::new(), lab.tools.join("buildctl"));
+    let addr = lab.daemon_address(&env);
+    let busybox = fs_err::read("/bin/busybox").expect("Debian's busybox-static");
     for max_layers in [50, 4] {
         let dir = tempfile::tempdir().unwrap();
         let layout = assemble(dir.path(), &busybox, max_layers);
         let meant = Tree::of_layout(&layout);
         let mut seen = Tree::default();
-        seen.unpack(&build(&daemon, &layout, dir.path()));
+        seen.unpack(&build(&buildctl, &addr, &layout, dir.path()));
 
         let inside = seen.nodes.remove(b"seen".as_slice()).unwrap().content;
         let mut expected: Vec<String> = meant

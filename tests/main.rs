@@ -1,7 +1,11 @@
 //! The one integration binary. Each module is a group of tests; see `support` for the harness.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod apk;
+mod apk_peers;
+mod buildkit;
 mod cli;
 mod commands;
 mod corpus;
@@ -23,4 +27,5 @@ mod proof;
 mod recipe;
 mod setup;
 mod solve;
+mod solve_apko;
 mod support;

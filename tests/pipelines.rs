@@ -144,7 +144,7 @@ fn text(output: &Output) -> String {
 fn have(programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| which::which(program).is_err());
     if let Some(program) = missing {
-        crate::support::skipped(&format!("there is no `{program}` on PATH"));
+        parts::without(&format!("there is no {program}"));
     }
     missing.is_none()
 }

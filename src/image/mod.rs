@@ -16,6 +16,15 @@ mod contents;
 mod elf;
 mod error;
 mod export;
+mod finish;
+mod install;
+mod layers;
+mod oci;
+mod order;
+mod overlay;
+mod rewrite;
+mod store;
+mod tree;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};

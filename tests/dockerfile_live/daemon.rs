@@ -44,7 +44,7 @@ pub fn daemon() -> Option<Arc<Daemon>> {
             Some(daemon)
         }
         Err(missing) => {
-            crate::support::skipped(&missing);
+            crate::support::parts::without(&missing);
             None
         }
     }

@@ -58,7 +58,7 @@ impl Drop for Foreign {
 
 #[test]
 fn a_daemon_over_tcp_is_used_with_its_certificates_and_left_alone() {
-    let Some(lab) = Lab::find("daemons") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     certificates::make(&env, &["server", "client"]);
     let (mut daemon, address) = Foreign::start(lab, &env);
@@ -116,7 +116,7 @@ fn started(lab: &Lab, env: &TestEnv) -> String {
 
 #[test]
 fn flag_variable_and_well_known_sockets_come_before_a_private_daemon() {
-    let Some(lab) = Lab::find("daemons") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let socket = started(lab, &env);
     let private = env.work().join("private");
@@ -169,7 +169,7 @@ fn flag_variable_and_well_known_sockets_come_before_a_private_daemon() {
 
 #[test]
 fn all_places_are_named_where_no_daemon_can_be_had() {
-    let Some(lab) = Lab::find("daemons") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let failing = env.write("bin/buildkitd", "#!/bin/sh\necho no room >&2\nexit 1\n");
     let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);

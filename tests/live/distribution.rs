@@ -51,7 +51,7 @@ const CONTENT: [(&str, &str); 38] = [
 
 #[test]
 fn everything_it_promises_runs_in_a_step() {
-    let Some(lab) = Lab::find("distribution") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let packages: String = CONTENT.iter().map(|(name, _)| format!("\n      - {name}")).collect();
     // Paths are usr-merged, and the base package has the links.
@@ -72,7 +72,7 @@ fn everything_it_promises_runs_in_a_step() {
 
 #[test]
 fn it_provides_what_its_files_hold() {
-    let Some(lab) = Lab::find("distribution") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let mut solve = lab.melange2(&env);
     solve.args(["solve", "cmd:gcc", "cmd:sh", "so:libc.so.6", "pc:zlib", "--arch", "x86_64"]);
@@ -91,7 +91,7 @@ fn it_provides_what_its_files_hold() {
 /// Needs the program that made it, which is built with the feature `dev-tools`.
 #[test]
 fn making_it_again_does_nothing() {
-    let Some(lab) = Lab::find("distribution") else { return };
+    let Some(lab) = Lab::find() else { return };
     let directory = lab.repository.parent().unwrap();
     let Some(program) = option_env!("CARGO_BIN_EXE_demo-distro") else { return };
     if !directory.join("stamp").exists() {

@@ -62,7 +62,7 @@ fn hello_is_built_from_its_release_tarball_and_says_hello() {
         packages,
         ["hello", "hello-doc", "hello-lang"].map(|name| format!("x86_64/{name}-2.10-r0.apk"))
     );
-    let root = lab.apko_install(&env, &["hello", "busybox"]);
+    let root = lab.apko_install(&env, &["hello", "hello-doc", "hello-lang", "busybox"]);
     assert_eq!(in_root(&root, &["/usr/bin/hello"]), "Hello, world!\n");
     let manual = super::content(&env, "hello-doc-2.10-r0", "usr/share/man/man1/hello.1");
     assert!(manual.contains("Print a friendly, customizable greeting"), "{manual}");
@@ -121,7 +121,7 @@ fn a_c_library_from_git_becomes_four_packages_that_programs_link_with() {
         ["zlib", "zlib-dev", "zlib-doc", "zlib-static"]
             .map(|name| format!("x86_64/{name}-1.3.2-r0.apk"))
     );
-    let root = lab.apko_install(&env, &["zlib", "zlib-dev", "zlib-static", "busybox"]);
+    let root = lab.apko_install(&env, &["zlib", "zlib-dev", "zlib-doc", "zlib-static", "busybox"]);
     let program = "#include <zlib.h>\n#include <stdio.h>\n\
                    int main(void) { printf(\"%lu\\n\", crc32(0, (void *)\"abc\", 3)); return 0; }\n";
     env.write("sum.c", program);

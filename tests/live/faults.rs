@@ -29,7 +29,7 @@ fn sleeper(port: u16) -> String {
         "# {}\nwget -q -O /dev/null http://127.0.0.1:{port}/ || true\nsleep 600\ntouch /var/cache/melange/never",
         nonce()
     );
-    recipe("sleeper", &[("sleep", &script)])
+    recipe("sleeper", &[("sleep", &script)]).replace("- busybox", "- busybox\n      - wget")
 }
 
 /// A port on which somebody waits for one connection.

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use super::recipe;
 use crate::support::lab::{Lab, nonce};
-use crate::support::{TestEnv, skipped};
+use crate::support::{TestEnv, parts};
 
 fn three_steps(env: &TestEnv, last: &str) {
     let marked = |what: &str| format!("# {}\n{what}", nonce());
@@ -19,7 +19,7 @@ fn three_steps(env: &TestEnv, last: &str) {
 
 #[test]
 fn plain_lines_tell_each_step_once() {
-    let Some(lab) = Lab::find("progress") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     three_steps(&env, "mkdir -p ${{targets.destdir}}/usr");
     let said = lab.ok(&env, &mut lab.build(&env, "three.yaml"));
@@ -45,9 +45,9 @@ fn plain_lines_tell_each_step_once() {
 
 #[test]
 fn a_terminal_shows_running_steps_with_their_last_line() {
-    let Some(lab) = Lab::find("progress") else { return };
+    let Some(lab) = Lab::find() else { return };
     if which::which("script").is_err() {
-        skipped("there is no `script` on PATH");
+        parts::without("there is no `script` on PATH");
         return;
     }
     let env = TestEnv::new();
@@ -71,7 +71,7 @@ fn a_terminal_shows_running_steps_with_their_last_line() {
 
 #[test]
 fn a_failure_is_told_once_with_all_that_is_needed() {
-    let Some(lab) = Lab::find("progress") else { return };
+    let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     three_steps(&env, "echo the-last-line; exit 42");
     for flags in [&[][..], &["-q"]] {

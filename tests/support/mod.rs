@@ -9,17 +9,6 @@ pub mod serve;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Says that a test checks nothing because something is missing; fails where `scripts/test` has
-/// promised all parts.
-#[track_caller]
-pub fn skipped(what: &str) {
-    assert!(
-        std::env::var_os("MELANGE2_TEST_REQUIRE").is_none(),
-        "real parts are required, but {what}"
-    );
-    println!("skipped: {what} (`scripts/test` provides all parts)");
-}
-
 /// A temporary home, in which the program runs with nothing of the caller's environment.
 pub struct TestEnv {
     root: tempfile::TempDir,

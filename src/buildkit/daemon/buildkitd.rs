@@ -27,7 +27,8 @@ pub(super) enum Buildkitd {
 impl Buildkitd {
     /// Starts one; what it writes goes to this process's stderr.
     ///
-    /// `runtime` is where an unprivileged runc keeps track of containers.
+    /// `runtime` is where an unprivileged runc keeps track of containers, and for what is temporary:
+    /// a daemon outlives the process that started it, and that one's `TMPDIR`.
     pub(super) fn start(config: &Path, runtime: &Path, rootless: bool) -> Result<Self, Error> {
         let buildkitd = tools::find("buildkitd")?;
         let mut argv: Vec<OsString> = Vec::new();
@@ -46,6 +47,7 @@ impl Buildkitd {
             .env("BUILDKIT_STEP_LOG_MAX_SIZE", "67108864")
             .env("BUILDKIT_STEP_LOG_MAX_SPEED", "-1")
             .env("XDG_RUNTIME_DIR", runtime)
+            .env("TMPDIR", runtime)
             .stdin_null()
             .stdout_to_stderr()
             .unchecked()
