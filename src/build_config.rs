@@ -11,9 +11,8 @@ use crate::apk::key::Signer;
 use crate::arch::{Arch, Libc};
 use crate::buildkit::{DaemonOptions, RunOptions};
 use crate::cache::CacheMount;
-use crate::commands::options::RepositoryArgs;
 use crate::dockerfile::{self, CacheChoice, Secret};
-use crate::{cache, package, plan};
+use crate::{cache, package, plan, repo};
 
 /// What is to be built, and how: a recipe, repositories, keys, caches, a daemon.
 ///
@@ -34,7 +33,8 @@ use crate::{cache, package, plan};
 pub struct BuildConfig {
     pub(crate) recipe: PathBuf,
     pub(crate) archs: Vec<Arch>,
-    pub(crate) repositories: RepositoryArgs,
+    pub(crate) repositories: Vec<String>,
+    pub(crate) repo: repo::Options,
     pub(crate) package_append: Vec<String>,
     pub(crate) pipeline_dirs: Vec<PathBuf>,
     pub(crate) source_dir: Option<PathBuf>,
@@ -73,7 +73,8 @@ impl BuildConfig {
         Self {
             recipe: recipe.into(),
             archs: vec![Arch::host()],
-            repositories: RepositoryArgs::default(),
+            repositories: Vec::new(),
+            repo: repo::Options::default(),
             package_append: Vec::new(),
             pipeline_dirs: Vec::new(),
             source_dir: None,
@@ -106,14 +107,14 @@ impl BuildConfig {
     /// Takes packages from this repository too: URL, directory, or `@tag URL`.
     #[must_use]
     pub fn with_repository(mut self, repository: impl Into<String>) -> Self {
-        self.repositories.repository_append.push(repository.into());
+        self.repositories.push(repository.into());
         self
     }
 
     /// Trusts this key too: file or URL.
     #[must_use]
     pub fn with_key(mut self, key: impl Into<String>) -> Self {
-        self.repositories.keyring_append.push(key.into());
+        self.repo.keys.push(key.into());
         self
     }
 
@@ -167,7 +168,7 @@ impl BuildConfig {
 
     /// Where blobs of environments are kept between builds.
     pub(crate) fn image_store(&self) -> PathBuf {
-        self.repositories.cache_dir().join("images")
+        self.repo.cache_dir.join("images")
     }
 
     /// As stage 2 takes it.

@@ -11,7 +11,7 @@ use crate::dockerfile;
 use crate::error::{Error, Result};
 use crate::image;
 use crate::plan::Plan;
-use crate::repo::{Choice, Universe};
+use crate::repo::{self, Choice, Spec, Universe};
 use crate::ui::Reporter;
 
 /// An environment on disk.
@@ -38,8 +38,10 @@ impl Prepared {
 /// Solves, fetches, verifies and assembles.
 pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Prepared> {
     let declared = &plan.environment;
-    let (specs, options) =
-        config.repositories.resolve(&declared.repositories, &declared.keyring)?;
+    let named = declared.repositories.iter().chain(&config.repositories);
+    let specs = named.map(|text| text.parse()).collect::<Result<Vec<Spec>, _>>()?;
+    let keys = declared.keyring.iter().chain(&config.repo.keys).cloned().collect();
+    let options = repo::Options { keys, ..config.repo.clone() };
     if specs.is_empty() {
         return Err(Error::config("no repository to take the build environment from")
             .hint("name one with `-r REPO`, and its key with `-k KEY`"));

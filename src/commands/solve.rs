@@ -6,7 +6,7 @@ use crate::apk::dependency::Atom;
 use crate::arch::Arch;
 use crate::commands::options::RepositoryArgs;
 use crate::error::{Error, Result};
-use crate::repo::{Choice, Universe};
+use crate::repo::{Choice, Spec, Universe};
 use crate::ui::Ui;
 
 /// Tell which packages a request installs, in installation order.
@@ -37,11 +37,13 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
-    let (specs, options) = args.repositories.resolve(&[], &[])?;
+    let named = &args.repositories.repository_append;
+    let specs = named.iter().map(|text| text.parse()).collect::<Result<Vec<Spec>, _>>()?;
     if specs.is_empty() {
         return Err(Error::config("there is no repository to take packages from")
             .hint("name one with `-r`, and its key with `-k`"));
     }
+    let options = args.repositories.options();
     let universe = Universe::open(&specs, args.arch.unwrap_or_else(Arch::host), &options)?;
     for warning in universe.warnings() {
         ui.warning(warning);

@@ -53,6 +53,18 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Default for Options {
+    /// No keys; what is fetched is kept below the user's cache directory.
+    fn default() -> Self {
+        Self {
+            cache_dir: crate::fsutil::user_cache_dir().join("apk"),
+            keys: Vec::new(),
+            ignore_signatures: false,
+            ca_file: None,
+        }
+    }
+}
+
 /// A package that was chosen, in installation order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {

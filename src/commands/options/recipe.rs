@@ -146,7 +146,8 @@ impl RecipeArgs {
         let mut config = BuildConfig::new(self.recipe()?);
         self.check_directories()?;
         config.archs = parse_archs(&self.arch)?;
-        config.repositories = self.repositories.clone();
+        config.repositories.clone_from(&self.repositories.repository_append);
+        config.repo = self.repositories.options();
         config.ca_file = match self.repositories.ca_file.clone().or_else(system_bundle) {
             Some(path) => Some(std::path::absolute(path)?),
             None => None,

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::error::Result;
 use crate::repo;
 
 /// Which repositories and keys are used.
@@ -28,28 +27,14 @@ pub struct RepositoryArgs {
 }
 
 impl RepositoryArgs {
-    /// Where things are kept between builds.
-    pub fn cache_dir(&self) -> PathBuf {
-        self.apk_cache_dir.clone().unwrap_or_else(|| crate::fsutil::user_cache_dir().join("apk"))
-    }
-
-    /// As `repo` takes them, with what a recipe adds.
-    pub fn resolve(
-        &self,
-        more_repositories: &[String],
-        more_keys: &[String],
-    ) -> Result<(Vec<repo::Spec>, repo::Options)> {
-        let specs = more_repositories
-            .iter()
-            .chain(&self.repository_append)
-            .map(|text| text.parse())
-            .collect::<Result<_, repo::Error>>()?;
-        let options = repo::Options {
-            cache_dir: self.cache_dir(),
-            keys: more_keys.iter().chain(&self.keyring_append).cloned().collect(),
+    /// How repositories are reached and trusted, as `repo` takes it.
+    pub fn options(&self) -> repo::Options {
+        let default = repo::Options::default();
+        repo::Options {
+            cache_dir: self.apk_cache_dir.clone().unwrap_or(default.cache_dir),
+            keys: self.keyring_append.clone(),
             ignore_signatures: self.ignore_signatures,
             ca_file: self.ca_file.clone(),
-        };
-        Ok((specs, options))
+        }
     }
 }
