@@ -1,38 +1,23 @@
-//! What is built and how: flags of `build` and `render`. Names are melange's where melange has them.
+//! What is built and how: flags of `build` and `render` beyond what the recipe means (`plan.rs`).
+//! Names are melange's where melange has them.
 
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
-
-use super::{DaemonArgs, RepositoryArgs};
+use super::{CacheArgs, DaemonArgs, PlanArgs, RepositoryArgs};
 use crate::apk::key::Signer;
-use crate::arch::{Arch, Libc};
 use crate::build_config::BuildConfig;
-use crate::cache::{self, CacheMount};
-use crate::dockerfile::{CacheChoice, Secret};
+use crate::dockerfile::Secret;
 use crate::error::{Error, Result};
 use crate::ui::Ui;
 
-/// Names that are looked for when no recipe is given, melange's.
-const DEFAULT_RECIPES: [&str; 4] = [".melange.yaml", ".melange.yml", "melange.yaml", "melange.yml"];
 /// Keys that are used when they lie in the current directory and `--signing-key` is not given.
 const DEFAULT_KEYS: [&str; 2] = ["melange.rsa", "local-signing.rsa"];
 
 /// What is built and how.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RecipeArgs {
-    /// The recipe [default: .melange.yaml, .melange.yml, melange.yaml or melange.yml].
-    #[arg(value_name = "RECIPE")]
-    recipe: Option<PathBuf>,
-    /// Architecture to build for, such as `x86_64` or `arm64`; several, `host`, or `all`.
-    #[arg(long, value_name = "ARCH", value_delimiter = ',', default_value = "host")]
-    arch: Vec<String>,
-    /// Directory with pipelines of your own, searched before the built-in ones.
-    #[arg(long, value_name = "DIR")]
-    pipeline_dir: Option<PathBuf>,
-    /// More such directories, searched after `--pipeline-dir`.
-    #[arg(long, value_name = "DIR", value_delimiter = ',')]
-    pipeline_dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    plan: PlanArgs,
     /// Files that steps find in their workspace [default: the directory beside the recipe that has
     /// the package's name].
     #[arg(long, value_name = "DIR")]
@@ -40,26 +25,6 @@ pub struct RecipeArgs {
     /// Start with an empty workspace even where a source directory is found.
     #[arg(long)]
     empty_workspace: bool,
-    /// Package to add to the build environment.
-    #[arg(long, value_name = "PACKAGE", value_delimiter = ',')]
-    package_append: Vec<String>,
-    /// YAML file of `name: value` pairs that override the recipe's `vars`.
-    #[arg(long, value_name = "FILE")]
-    vars_file: Option<PathBuf>,
-    /// File of `NAME=value` lines: environment of the steps, overridden by the recipe's own.
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
-    env_file: Vec<PathBuf>,
-    /// Enable an entry of the recipe's `options`.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    build_option: Vec<String>,
-    /// C library in `${{host.triplet.*}}`: `gnu` or `musl`.
-    #[arg(
-        long = "override-host-triplet-libc-substitution-flavor",
-        value_name = "FLAVOR",
-        default_value = "gnu",
-        value_parser = parse_libc
-    )]
-    libc: Libc,
     /// Time stamp of everything that is packaged, RFC 3339 [default: `SOURCE_DATE_EPOCH`, else 1970].
     #[arg(long, value_name = "DATE")]
     build_date: Option<String>,
@@ -69,22 +34,12 @@ pub struct RecipeArgs {
     /// Licence of the recipe itself, for the SBOM.
     #[arg(long, value_name = "SPDX", default_value = "NOASSERTION")]
     license: String,
-    /// Commit of the recipe [default: HEAD where the recipe lies].
-    #[arg(long, value_name = "COMMIT")]
-    git_commit: Option<String>,
     /// Repository of the recipe, for the SBOM.
     #[arg(long, value_name = "URL", default_value = "https://unknown/unknown/unknown")]
     git_repo_url: String,
     /// How many layers the environment's image may have.
     #[arg(long, value_name = "N", default_value_t = BuildConfig::MAX_LAYERS)]
     max_layers: usize,
-    /// Which cache mounts steps get: `auto` (by what they run), `all`, `none`, or groups out of
-    /// go,python,rust,node,ccache,apk.
-    #[arg(long, value_name = "WHICH", value_delimiter = ',', default_value = "auto")]
-    cache_mounts: Vec<String>,
-    /// One more cache mount: `id=…,target=…[,sharing=locked]`.
-    #[arg(long, value_name = "MOUNT")]
-    cache_mount: Vec<String>,
     /// Run the steps as this user (name or number) instead of the recipe's, or the build user.
     #[arg(long, value_name = "USER")]
     run_as: Option<String>,
@@ -97,6 +52,8 @@ pub struct RecipeArgs {
     /// Print the commands of the steps (`set -x`).
     #[arg(long)]
     debug: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
     #[command(flatten)]
     repositories: RepositoryArgs,
 }
@@ -143,37 +100,22 @@ struct UnusedArgs {
 impl RecipeArgs {
     /// Everything but output and daemon; warns through `ui`.
     pub fn resolve(&self, ui: &Ui) -> Result<BuildConfig> {
-        let mut config = BuildConfig::new(self.recipe()?);
+        let mut config = self.plan.resolve(ui)?;
         self.check_directories()?;
-        config.archs = parse_archs(&self.arch)?;
+        self.cache.resolve(&mut config)?;
         config.repositories.clone_from(&self.repositories.repository_append);
         config.repo = self.repositories.options();
         config.ca_file = match self.repositories.ca_file.clone().or_else(system_bundle) {
             Some(path) => Some(std::path::absolute(path)?),
             None => None,
         };
-        config.package_append.clone_from(&self.package_append);
-        config.pipeline_dirs =
-            self.pipeline_dir.iter().chain(&self.pipeline_dirs).cloned().collect();
         config.source_dir.clone_from(&self.source_dir);
         config.empty_workspace = self.empty_workspace;
-        config.vars = self.vars_file.as_deref().map(vars_file).transpose()?.unwrap_or_default();
-        config.env = env_files(&self.env_file, ui)?;
-        config.build_options.clone_from(&self.build_option);
-        config.libc = self.libc;
         config.source_date_epoch = source_date_epoch(self.build_date.as_deref())?;
         config.namespace.clone_from(&self.namespace);
         config.recipe_license.clone_from(&self.license);
-        config.commit.clone_from(&self.git_commit);
         config.repo_url.clone_from(&self.git_repo_url);
         config.max_layers = self.max_layers;
-        (config.cache_choice, config.cache_mounts) = parse_cache_mounts(&self.cache_mounts)?;
-        for text in &self.cache_mount {
-            let mount = text
-                .parse::<CacheMount>()
-                .map_err(|problem| Error::config(format!("`--cache-mount {text}`: {problem}")))?;
-            config.cache_mounts.push(mount);
-        }
         config.run_as.clone_from(&self.run_as);
         config.secrets =
             self.secret.iter().map(|text| parse_secret(text)).collect::<Result<_>>()?;
@@ -182,30 +124,15 @@ impl RecipeArgs {
         Ok(config)
     }
 
-    /// Directories that are named must be there: what is missing would be missed much later.
+    /// A directory that is named must be there: it would be missed much later.
     fn check_directories(&self) -> Result<()> {
-        let pipelines = self.pipeline_dir.iter().chain(&self.pipeline_dirs);
-        let named = pipelines.map(|path| ("--pipeline-dir", path));
-        for (flag, path) in named.chain(self.source_dir.iter().map(|path| ("--source-dir", path))) {
-            if !path.is_dir() {
-                let path = path.display();
-                return Err(Error::config(format!("`{flag} {path}`: there is no such directory")));
-            }
+        if let Some(path) = self.source_dir.as_ref().filter(|path| !path.is_dir()) {
+            let path = path.display();
+            return Err(Error::config(format!(
+                "`--source-dir {path}`: there is no such directory"
+            )));
         }
         Ok(())
-    }
-
-    fn recipe(&self) -> Result<PathBuf> {
-        let given = self.recipe.clone();
-        given
-            .or_else(|| DEFAULT_RECIPES.map(PathBuf::from).into_iter().find(|path| path.is_file()))
-            .ok_or_else(|| {
-                Error::config(format!(
-                    "no recipe is named, and none of {} is here",
-                    DEFAULT_RECIPES.map(|name| format!("`{name}`")).join(", ")
-                ))
-                .hint("name the recipe after the command")
-            })
     }
 }
 
@@ -240,32 +167,6 @@ impl OutputArgs {
     }
 }
 
-fn parse_libc(text: &str) -> Result<Libc, String> {
-    match text {
-        "gnu" => Ok(Libc::Gnu),
-        "musl" => Ok(Libc::Musl),
-        _ => Err("expected `gnu` or `musl`".to_owned()),
-    }
-}
-
-/// `host` and `all` stand alone or among others; the result is sorted and holds each once.
-fn parse_archs(names: &[String]) -> Result<Vec<Arch>> {
-    let mut archs = Vec::new();
-    for name in names {
-        match name.as_str() {
-            "all" => archs.extend(Arch::ALL),
-            "host" => archs.push(Arch::host()),
-            _ => archs.push(
-                name.parse()
-                    .map_err(|error: crate::arch::UnknownArch| Error::config(error.to_string()))?,
-            ),
-        }
-    }
-    archs.sort_unstable();
-    archs.dedup();
-    Ok(archs)
-}
-
 /// The bundle that this machine's own programs are pointed to, such as a company's.
 fn system_bundle() -> Option<PathBuf> {
     std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).filter(|path| path.is_file())
@@ -285,57 +186,6 @@ fn source_date_epoch(build_date: Option<&str>) -> Result<i64> {
             .hint("write it like 2026-01-31T12:00:00Z")
     })?;
     Ok(date.as_second())
-}
-
-fn vars_file(path: &Path) -> Result<IndexMap<String, String>> {
-    crate::config::load_vars(path).map_err(Error::from)
-}
-
-/// All files as one environment; of one name the earlier file wins, as in melange.
-fn env_files(paths: &[PathBuf], ui: &Ui) -> Result<IndexMap<String, String>> {
-    let mut env = IndexMap::new();
-    for path in paths {
-        for (name, value) in super::dotenv::load(path)? {
-            if super::dotenv::looks_secret(&name) {
-                ui.warning(&format!(
-                    "`{name}` in `{}` becomes ordinary environment, visible in the spec and part of \
-                     every step's key; give a secret with `--secret id={name},env={name}`",
-                    path.display()
-                ));
-            }
-            env.entry(name).or_insert(value);
-        }
-    }
-    Ok(env)
-}
-
-fn parse_cache_mounts(words: &[String]) -> Result<(CacheChoice, Vec<CacheMount>)> {
-    let mut mounts = Vec::new();
-    for word in words {
-        match word.as_str() {
-            "auto" | "all" | "none" if words.len() > 1 => {
-                return Err(Error::config(format!(
-                    "`--cache-mounts {}`: `{word}` stands alone",
-                    words.join(",")
-                )));
-            }
-            "auto" => return Ok((CacheChoice::Auto, cache::default_cache_mounts())),
-            "all" => return Ok((CacheChoice::All, cache::default_cache_mounts())),
-            "none" => return Ok((CacheChoice::None, Vec::new())),
-            "go" => mounts.extend(cache::go_cache_mounts()),
-            "python" => mounts.extend(cache::python_cache_mounts()),
-            "rust" => mounts.extend(cache::rust_cache_mounts()),
-            "node" => mounts.extend(cache::node_cache_mounts()),
-            "ccache" => mounts.extend(cache::ccache_cache_mounts()),
-            "apk" => mounts.extend(cache::apk_cache_mounts()),
-            _ => {
-                return Err(Error::config(format!("`--cache-mounts {word}` is not known")).hint(
-                    "write `auto`, `all`, `none`, or groups out of go,python,rust,node,ccache,apk",
-                ));
-            }
-        }
-    }
-    Ok((CacheChoice::Auto, mounts))
 }
 
 /// `id=ID,src=FILE` or `id=ID,env=NAME`; a value itself is never accepted.
@@ -373,26 +223,6 @@ fn parse_secret(text: &str) -> Result<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn strings(words: &[&str]) -> Vec<String> {
-        words.iter().map(|&word| word.to_owned()).collect()
-    }
-
-    #[test]
-    fn architectures_are_sorted_and_unique() {
-        let archs = parse_archs(&strings(&["arm64", "x86_64", "amd64"])).unwrap();
-        assert_eq!(archs, [Arch::X86_64, Arch::Aarch64]);
-        assert_eq!(parse_archs(&strings(&["all"])).unwrap().len(), 9);
-        assert!(parse_archs(&strings(&["sparc"])).is_err());
-    }
-
-    #[test]
-    fn cache_groups_are_words() {
-        let (choice, mounts) = parse_cache_mounts(&strings(&["go", "rust"])).unwrap();
-        assert_eq!((choice, mounts.len()), (CacheChoice::Auto, 4));
-        assert!(parse_cache_mounts(&strings(&["go", "none"])).is_err());
-        assert!(parse_cache_mounts(&strings(&["gow"])).is_err());
-    }
 
     #[test]
     fn secrets_are_files_or_variables_never_values() {
