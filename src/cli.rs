@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::error::{Kind, Result};
-use crate::ui::{Ui, Verbosity};
+use crate::ui::{Format, Ui, Verbosity};
 
 /// Build apk packages from melange recipes with plain `buildctl`.
 #[derive(Debug, Parser)]
@@ -20,6 +20,10 @@ pub(crate) struct Cli {
     /// Say nothing but errors.
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// How errors and warnings are written to stderr: for people, or as a JSON object on each line
+    /// (and nothing else).
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    format: Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -54,7 +58,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         (_, true) => Verbosity::Verbose,
         _ => Verbosity::Normal,
     };
-    let ui = Ui::new(verbosity);
+    let ui = Ui::new(verbosity, cli.format);
     match dispatch(cli.command, &ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,6 +5,10 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Span, Spanned};
+
 /// The kind of a failure: decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -31,6 +35,17 @@ impl Kind {
             Kind::Cancelled => 130,
         }
     }
+
+    /// What stands as `code` in an error's data.
+    fn code(self) -> &'static str {
+        match self {
+            Kind::Step => "step",
+            Kind::Config => "config",
+            Kind::Buildkit => "buildkit",
+            Kind::Repository => "repository",
+            Kind::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// A failure as the user gets to see it.
@@ -40,8 +55,16 @@ impl Kind {
 pub struct Error {
     kind: Kind,
     message: String,
-    report: Option<String>,
     hints: Vec<String>,
+    details: Box<Details>,
+}
+
+/// What is shown beside the message.
+#[derive(Debug, Default)]
+struct Details {
+    report: Option<String>,
+    diagnostics: Diagnostics,
+    places: Vec<Span>,
 }
 
 /// The result of a command or of the library's entry points.
@@ -50,7 +73,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure of some kind: a lowercase sentence without a full stop.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), report: None, hints: Vec::new() }
+        Self { kind, message: message.into(), hints: Vec::new(), details: Box::default() }
     }
 
     /// Usage or configuration.
@@ -65,10 +88,24 @@ impl Error {
         self
     }
 
-    /// Adds text that is shown as it is, such as rendered diagnostics or the end of a log.
+    /// Adds text that is shown as it is, such as the end of a log.
     #[must_use]
     pub fn with_report(mut self, report: impl Into<String>) -> Self {
-        self.report = Some(report.into());
+        self.details.report = Some(report.into());
+        self
+    }
+
+    /// Adds what is wrong at places of the recipe; it is shown before the message, which sums it up.
+    #[must_use]
+    pub fn with_diagnostics(mut self, diagnostics: Diagnostics) -> Self {
+        self.details.diagnostics = diagnostics;
+        self
+    }
+
+    /// Adds the place of the step that failed: in the recipe, then in the pipelines that it uses.
+    #[must_use]
+    pub fn with_places(mut self, places: &[Span]) -> Self {
+        self.details.places = places.to_vec();
         self
     }
 
@@ -83,8 +120,37 @@ impl Error {
     }
 
     /// Text to show as it is, before the message.
-    pub fn report(&self) -> Option<&str> {
-        self.report.as_deref()
+    pub fn report(&self, color: bool) -> Option<String> {
+        match self.details.diagnostics.items.as_slice() {
+            [] => self.details.report.clone(),
+            _ => Some(self.details.diagnostics.render(color)),
+        }
+    }
+
+    /// The same as data, an object for each thing that is wrong, with the keys of a diagnostic
+    /// ([`Diagnostic::json`]), and the report as `report` where there is one.
+    pub fn json(&self) -> Vec<Value> {
+        if !self.details.diagnostics.items.is_empty() {
+            return self.details.diagnostics.items.iter().map(Diagnostic::json).collect();
+        }
+        let (label, chain) = match self.details.places.split_last() {
+            Some((script, uses)) => (vec![(script.clone(), String::new())], uses),
+            None => (Vec::new(), &[][..]),
+        };
+        let link = |span: &Span| Spanned::new(span.text().to_owned(), span.clone());
+        let item = Diagnostic {
+            severity: Severity::Error,
+            code: self.kind.code(),
+            message: self.message.clone(),
+            labels: label,
+            help: (!self.hints.is_empty()).then(|| self.hints.join("\n")),
+            chain: chain.iter().rev().map(link).collect(),
+        };
+        let mut json = item.json();
+        if let Some(report) = &self.details.report {
+            json["report"] = json!(report);
+        }
+        vec![json]
     }
 }
 
@@ -102,8 +168,8 @@ impl From<std::io::Error> for Error {
     }
 }
 
-impl From<crate::diagnostic::Diagnostics> for Error {
-    fn from(diagnostics: crate::diagnostic::Diagnostics) -> Self {
+impl From<Diagnostics> for Error {
+    fn from(diagnostics: Diagnostics) -> Self {
         if let [only] = diagnostics.items.as_slice()
             && only.labels.is_empty()
         {
@@ -114,8 +180,7 @@ impl From<crate::diagnostic::Diagnostics> for Error {
             1 => "a problem".to_owned(),
             count => format!("{count} problems"),
         };
-        Self::new(Kind::Config, format!("the recipe has {problems}"))
-            .with_report(diagnostics.render(false))
+        Self::new(Kind::Config, format!("the recipe has {problems}")).with_diagnostics(diagnostics)
     }
 }
 
@@ -177,7 +242,10 @@ impl From<crate::buildkit::Error> for Error {
         match error {
             // What the output's reader found is what the user is to see.
             crate::buildkit::Error::Sink(error) => error,
-            error => Self { hints, report, ..Self::new(kind, chain(&error)) },
+            error => {
+                let details = Box::new(Details { report, ..Details::default() });
+                Self { hints, details, ..Self::new(kind, chain(&error)) }
+            }
         }
     }
 }

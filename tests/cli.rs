@@ -62,3 +62,53 @@ fn without_a_recipe_the_names_that_were_looked_for_are_told() {
     help: name the recipe after the command
     ");
 }
+
+#[test]
+fn errors_are_data_on_request() {
+    let env = TestEnv::new();
+    env.write("melange.yaml", "package: {name: a, version: 1, epoch: 0}\npipelin: []\n");
+    assert_snapshot!(env.run(&["render", "--format", "json"]), @r#"
+    exit: 2
+    --- stdout
+    --- stderr
+    {"severity":"error","code":"unknown-key","message":"unknown key `pipelin`","labels":[{"file":"melange.yaml","line":2,"column":1,"end_line":2,"end_column":8,"text":"not a key of this mapping"}],"help":"did you mean `pipeline`?","chain":[]}
+    "#);
+    // What is no mistake in a file has the same keys.
+    assert_snapshot!(env.run(&["--format", "json", "render", "none.yaml"]), @r#"
+    exit: 2
+    --- stdout
+    --- stderr
+    {"severity":"error","code":"config","message":"failed to open file `none.yaml`: No such file or directory (os error 2)","labels":[],"help":null,"chain":[]}
+    "#);
+}
+
+#[test]
+fn warnings_are_shown_like_errors_and_as_data_on_request() {
+    let env = TestEnv::new();
+    let recipe = "package: {name: a, version: 1, epoch: 0}\npipeline:\n  - runs: true\n    \
+                  environment: {A: '${{targets.destdir}}'}\n";
+    env.write("melange.yaml", recipe);
+    // The environment can't be made: what is wrong with the recipe comes before that.
+    assert_snapshot!(env.run(&["render"]), @r#"
+    exit: 2
+    --- stdout
+    --- stderr
+    warning[not-substituted]: `${{…}}` stays as it is in the variable `A`
+     --> melange.yaml:4:23
+      |
+    4 |     environment: {A: '${{targets.destdir}}'}
+      |                       ^^^
+      |
+      = help: set the variable in the script: `export NAME="${{…}}"`
+    error: no repository to take the build environment from
+    help: name one with `-r REPO`, and its key with `-k KEY`
+    "#);
+    assert_snapshot!(env.run(&["render", "--format=json"]), @r#"
+    exit: 2
+    --- stdout
+    --- stderr
+    {"severity":"warning","code":"not-substituted","message":"`${{…}}` stays as it is in the variable `A`","labels":[{"file":"melange.yaml","line":4,"column":23,"end_line":4,"end_column":26,"text":""}],"help":"set the variable in the script: `export NAME=\"${{…}}\"`","chain":[]}
+    {"severity":"error","code":"config","message":"no repository to take the build environment from","labels":[],"help":"name one with `-r REPO`, and its key with `-k KEY`","chain":[]}
+    "#);
+    assert!(!env.run(&["render", "--quiet"]).contains("stays as it is"));
+}

@@ -43,10 +43,7 @@ pub fn build(config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Vec<Bu
     for &arch in &config.archs {
         match plan::resolve(&recipe, &config.context(arch))? {
             Some(plan) => {
-                for warning in &plan.warnings.items {
-                    let place = warning.labels.first().map(|(span, _)| format!("{span}: "));
-                    reporter.warning(&format!("{}{}", place.unwrap_or_default(), warning.message));
-                }
+                reporter.diagnostics(&plan.warnings);
                 built.extend(build_plan(&plan, config, reporter)?);
             }
             None => reporter.warning(&excluded(config, arch)),
@@ -136,7 +133,7 @@ fn explain(error: buildkit::Error, plan: &Plan, spec: &dockerfile::Spec) -> Erro
     let report = ui::failure_report(&step.label, &place, &chain, &failure);
     let (name, stage) = (&plan.packages[0].name, &spec.stages[failure.stage].0);
     let message = format!("`{name}` was not built: stage `{stage}` of its spec failed");
-    let error = Error::new(Kind::Step, message).with_report(report);
+    let error = Error::new(Kind::Step, message).with_report(report).with_places(&step.places);
     match ui::failure_hint(&failure) {
         Some(hint) => error.hint(hint),
         None => error,

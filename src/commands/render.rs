@@ -32,6 +32,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     let Some(plan) = plan::resolve(&recipe, &config.context(arch))? else {
         return Err(Error::config(format!("the recipe is not for {arch} (`target-architecture`)")));
     };
+    ui.diagnostics(&plan.warnings);
     let environment = environment::prepare(&plan, &config, ui.reporter().as_mut())?;
     let spec = dockerfile::render(&plan, &environment.image, &config.spec_options(&plan))?;
     for note in &spec.notes {

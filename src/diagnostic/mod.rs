@@ -2,6 +2,7 @@
 //!
 //! Around the stages: `config` and `plan` make diagnostics, `commands` show them. Knows no schema.
 
+mod json;
 mod render;
 mod suggest;
 
@@ -45,6 +46,12 @@ impl Span {
         (line, column)
     }
 
+    /// The place, without extent, after its last character.
+    #[must_use]
+    pub fn end(&self) -> Self {
+        Self::new(&self.source, self.bytes.end..self.bytes.end)
+    }
+
     /// The line, from 1.
     pub fn line(&self) -> usize {
         self.line_column().0
@@ -53,6 +60,11 @@ impl Span {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.source.path
+    }
+
+    /// Whether both are the same bytes of the same file.
+    pub fn same_place(&self, other: &Span) -> bool {
+        self.bytes == other.bytes && self.path() == other.path()
     }
 
     /// Whether this is no place at all (see `Span::default`).
@@ -149,6 +161,9 @@ pub struct Diagnostic {
     pub labels: Vec<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// The `uses:` that led into the pipeline file where the main place is: innermost first, each
+    /// with the pipeline's name.
+    pub chain: Vec<Spanned<String>>,
 }
 
 impl Diagnostic {
@@ -165,6 +180,7 @@ impl Diagnostic {
             message: message.into(),
             labels: vec![(span, label.into())],
             help: None,
+            chain: Vec::new(),
         }
     }
 
@@ -186,6 +202,7 @@ impl Diagnostic {
             message: message.into(),
             labels: Vec::new(),
             help: None,
+            chain: Vec::new(),
         }
     }
 
@@ -208,6 +225,11 @@ impl Diagnostic {
     pub fn maybe_help(mut self, text: Option<String>) -> Self {
         self.help = text.or(self.help);
         self
+    }
+
+    /// The same as data (see `diagnostic/json.rs` for its keys).
+    pub fn json(&self) -> serde_json::Value {
+        json::json(self)
     }
 }
 

@@ -12,26 +12,38 @@ pub(super) fn render(items: &[Diagnostic], color: bool) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(renderer.render(&[group(item)]).trim_end());
+        let labels = labels(item);
+        text.push_str(renderer.render(&[group(item, &labels)]).trim_end());
         text.push('\n');
     }
     text
 }
 
-fn group(item: &Diagnostic) -> Group<'_> {
+fn group<'i>(item: &'i Diagnostic, labels: &'i [(Span, String)]) -> Group<'i> {
     let level = match item.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(item.message.as_str()).id(item.code);
     let mut group = Group::with_title(title);
-    for snippet in snippets(&item.labels) {
+    for snippet in snippets(labels) {
         group = group.element(snippet);
     }
     if let Some(help) = &item.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     group
+}
+
+/// The diagnostic's own places, then those of the `uses:` that led there, each once.
+fn labels(item: &Diagnostic) -> Vec<(Span, String)> {
+    let mut labels = item.labels.clone();
+    for link in &item.chain {
+        if !labels.iter().any(|(span, _)| span.same_place(&link.span)) {
+            labels.push((link.span.clone(), format!("`{}` is used here", link.value)));
+        }
+    }
+    labels
 }
 
 /// One snippet per run of labels of one file, in order: the main place comes first.

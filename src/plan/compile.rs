@@ -54,17 +54,11 @@ impl Compiled {
     }
 }
 
-/// One `uses:` on the way to a step.
-#[derive(Clone, Debug)]
-struct Use {
-    name: String,
-    span: Span,
-}
-
 /// Compiles the steps of one recipe.
 pub(super) struct Compiler<'a> {
     library: &'a Library<'a>,
-    chain: Vec<Use>,
+    /// The pipelines on the way to a step, each with the `uses:` that names it.
+    chain: Vec<Text>,
     total: usize,
     /// What is wrong so far.
     pub(super) problems: Diagnostics,
@@ -109,7 +103,7 @@ impl<'a> Compiler<'a> {
 
     /// Puts the file that a step uses in its place; `false` if there is none.
     fn inline(&mut self, step: &mut Step) -> bool {
-        let circle = self.chain.iter().any(|link| link.name == step.uses.as_str());
+        let circle = self.chain.iter().any(|link| link.as_str() == step.uses.as_str());
         if circle || self.chain.len() >= MAX_USES {
             let message = format!("pipeline `{}` uses itself", step.uses.as_str());
             let span = step.uses.span.clone();
@@ -123,8 +117,7 @@ impl<'a> Compiler<'a> {
             Err(problems) => {
                 let own = problems.items.first().and_then(|item| item.labels.first());
                 let in_file = own.is_some_and(|(span, _)| span.path() != step.uses.span.path());
-                let link = Use { name: step.uses.value.clone(), span: step.uses.span.clone() };
-                self.chain.push(link);
+                self.chain.push(step.uses.clone());
                 let depth = self.chain.len() - usize::from(!in_file);
                 self.report(problems, depth);
                 self.chain.pop();
@@ -135,7 +128,7 @@ impl<'a> Compiler<'a> {
         let mut problems = Diagnostics::default();
         inputs::check_names(step, &mut problems);
         self.report(problems, self.chain.len());
-        self.chain.push(Use { name: step.uses.value.clone(), span: step.uses.span.clone() });
+        self.chain.push(step.uses.clone());
         true
     }
 
@@ -207,7 +200,7 @@ impl<'a> Compiler<'a> {
         {
             places.push(script);
         }
-        let pipeline = self.chain.last().map(|link| link.name.clone());
+        let pipeline = self.chain.last().map(|link| link.value.clone());
         Compiled { step, children, runs, pipeline, places }
     }
 
@@ -236,15 +229,8 @@ impl<'a> Compiler<'a> {
     /// Adds problems, and the `uses:` that led there: those above `depth` of the chain.
     fn report(&mut self, problems: Diagnostics, depth: usize) {
         for mut problem in problems.items {
-            for link in self.chain[..depth.min(self.chain.len())].iter().rev() {
-                let same = |(span, _): &(Span, String)| {
-                    span.bytes == link.span.bytes && span.path() == link.span.path()
-                };
-                if !problem.labels.iter().any(same) {
-                    problem =
-                        problem.label(link.span.clone(), format!("`{}` is used here", link.name));
-                }
-            }
+            let links = self.chain[..depth.min(self.chain.len())].iter().rev();
+            problem.chain = links.cloned().collect();
             self.problems.push(problem);
         }
     }

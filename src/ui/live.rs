@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::plain::{Style, duration};
 use super::printer::{Color, Verbosity};
 use super::progress::{Reporter, StepReport};
+use crate::diagnostic::Diagnostics;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -100,6 +101,12 @@ impl Reporter for Live {
 
     fn warning(&mut self, text: &str) {
         self.above(&self.style.warning(text));
+    }
+
+    fn diagnostics(&mut self, found: &Diagnostics) {
+        if !found.items.is_empty() {
+            self.above(found.render(self.style.color == Color::Always).trim_end());
+        }
     }
 }
 

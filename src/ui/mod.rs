@@ -3,6 +3,7 @@
 //! Around the stages. Data goes to stdout through [`Ui::data`]; everything else goes to stderr.
 //! Stages report through [`Reporter`], never by printing.
 
+mod data;
 mod failure;
 mod live;
 mod plain;
@@ -10,5 +11,5 @@ mod printer;
 mod progress;
 
 pub use failure::{failure_hint, failure_report};
-pub use printer::{Color, Ui, Verbosity};
+pub use printer::{Color, Format, Ui, Verbosity};
 pub use progress::{Reporter, Silent, StepOutcome, StepReport};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::printer::{Color, Verbosity};
 use super::progress::{Reporter, StepOutcome, StepReport};
+use crate::diagnostic::Diagnostics;
 
 /// How wide the column before the names is.
 const COLUMN: usize = 9;
@@ -67,6 +68,12 @@ impl<W: Write + Send> Reporter for Plain<W> {
 
     fn warning(&mut self, text: &str) {
         self.line(&self.style.warning(text));
+    }
+
+    fn diagnostics(&mut self, found: &Diagnostics) {
+        if !found.items.is_empty() {
+            self.line(found.render(self.style.color == Color::Always).trim_end());
+        }
     }
 }
 

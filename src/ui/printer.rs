@@ -4,9 +4,11 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use super::data::Data;
 use super::live::Live;
 use super::plain::{Plain, Style};
 use super::progress::{Reporter, Silent};
+use crate::diagnostic::Diagnostics;
 use crate::error::Error;
 
 /// How much is said.
@@ -29,27 +31,42 @@ pub enum Color {
     Always,
 }
 
+/// How stderr is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// Errors and warnings only, each as one JSON object on a line of its own.
+    Json,
+}
+
 /// The only way to print.
 #[derive(Clone, Debug)]
 pub struct Ui {
     verbosity: Verbosity,
+    format: Format,
     color: Color,
     terminal: bool,
 }
 
 impl Ui {
     /// Writes to this process's stderr and stdout; colours only on a terminal without `NO_COLOR`.
-    pub fn new(verbosity: Verbosity) -> Self {
+    pub fn new(verbosity: Verbosity, format: Format) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let plain = plain || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let color = if terminal && !plain { Color::Always } else { Color::Never };
-        Self { verbosity, color, terminal }
+        Self { verbosity, format, color, terminal }
     }
 
     /// How much is said.
     pub fn verbosity(&self) -> Verbosity {
         self.verbosity
+    }
+
+    /// How errors and warnings are written.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Whether stderr is a terminal, where progress may be redrawn.
@@ -65,15 +82,25 @@ impl Ui {
     /// Shows progress: redrawn on a terminal, as lines elsewhere, not at all when quiet. While it
     /// lives nothing else should print; dropped, it leaves the terminal clean.
     pub fn reporter(&self) -> Box<dyn Reporter> {
-        let style = Style { verbosity: self.verbosity, color: self.color };
-        if self.verbosity < Verbosity::Normal {
-            return Box::new(Silent);
-        }
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if self.terminal && !dumb {
-            return Box::new(Live::new(indicatif::ProgressDrawTarget::stderr(), style));
+        let redraws = self.terminal && !dumb;
+        if redraws && self.verbosity >= Verbosity::Normal && self.format == Format::Text {
+            return Box::new(Live::new(indicatif::ProgressDrawTarget::stderr(), self.style()));
         }
-        Box::new(Plain::new(std::io::stderr(), style))
+        self.lines()
+    }
+
+    /// Reports as lines, whatever stderr is.
+    fn lines(&self) -> Box<dyn Reporter> {
+        match self.format {
+            _ if self.verbosity < Verbosity::Normal => Box::new(Silent),
+            Format::Json => Box::new(Data::new(std::io::stderr())),
+            Format::Text => Box::new(Plain::new(std::io::stderr(), self.style())),
+        }
+    }
+
+    fn style(&self) -> Style {
+        Style { verbosity: self.verbosity, color: self.color }
     }
 
     /// Writes data to stdout, as it is. A closed pipe is not an error.
@@ -87,28 +114,35 @@ impl Ui {
 
     /// Says what is going on, a line, on stderr.
     pub fn status(&self, text: &str) {
-        if self.verbosity >= Verbosity::Normal {
+        if self.verbosity >= Verbosity::Normal && self.format == Format::Text {
             self.line(text);
         }
     }
 
     /// Says something that only `-v` shows.
     pub fn detail(&self, text: &str) {
-        if self.verbosity >= Verbosity::Verbose {
+        if self.verbosity >= Verbosity::Verbose && self.format == Format::Text {
             self.line(text);
         }
     }
 
     /// Warns, a line, on stderr.
     pub fn warning(&self, text: &str) {
-        if self.verbosity >= Verbosity::Normal {
-            self.line(&format!("{} {text}", self.paint("33;1", "warning:")));
-        }
+        self.lines().warning(text);
+    }
+
+    /// Shows what deserves a look in a recipe, on stderr.
+    pub fn diagnostics(&self, found: &Diagnostics) {
+        self.lines().diagnostics(found);
     }
 
     /// Prints a failure: its report, its message, its hints.
     pub fn error(&self, error: &Error) {
-        if let Some(report) = error.report() {
+        if self.format == Format::Json {
+            error.json().iter().for_each(|json| self.line(&json.to_string()));
+            return;
+        }
+        if let Some(report) = error.report(self.color == Color::Always) {
             self.line(report.trim_end());
         }
         self.line(&format!("{} {error}", self.paint("31;1", "error:")));

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::diagnostic::Diagnostics;
+
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepOutcome {
@@ -46,6 +48,12 @@ pub trait Reporter: Send {
     fn step_ended(&mut self, report: &StepReport);
     /// Something to warn of.
     fn warning(&mut self, text: &str);
+    /// What deserves a look at places of a recipe.
+    fn diagnostics(&mut self, found: &Diagnostics) {
+        for item in &found.items {
+            self.warning(&Diagnostics::from(item.clone()).to_string());
+        }
+    }
 }
 
 /// Says nothing.
@@ -58,4 +66,5 @@ impl Reporter for Silent {
     fn step_log(&mut self, _: &str, _: &str) {}
     fn step_ended(&mut self, _: &StepReport) {}
     fn warning(&mut self, _: &str) {}
+    fn diagnostics(&mut self, _: &Diagnostics) {}
 }

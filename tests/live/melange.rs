@@ -46,31 +46,31 @@ fn flags_that_melange_has_are_named_as_there() {
     build
       both: apk-cache-dir arch build-date build-option debug empty-workspace env-file generate-index git-commit git-repo-url help ignore-signatures keyring-append license namespace out-dir override-host-triplet-libc-substitution-flavor package-append pipeline-dir pipeline-dirs repository-append signing-key source-dir strip-origin-name vars-file
       only melange: cache-dir cache-source cleanup cpu cpumodel create-build-log debug-runner dependency-log disk generate-provenance interactive lint-require lint-warn log-level memory persist-lint-results rm runner timeout trace workspace-dir
-      only here: addr ca-file cache-mount cache-mounts daemon-dir daemon-linger max-layers quiet run-as secret ssh tlscacert tlscert tlsdir tlskey tlsservername verbose version
+      only here: addr ca-file cache-mount cache-mounts daemon-dir daemon-linger format max-layers quiet run-as secret ssh tlscacert tlscert tlsdir tlskey tlsservername verbose version
     index
       both: arch help merge output signing-key source
       only melange: log-level
-      only here: quiet verbose version
+      only here: format quiet verbose version
     keygen
       both: help key-size
       only melange: log-level
-      only here: force quiet verbose version
+      only here: force format quiet verbose version
     sign
       both: help signing-key
       only melange: log-level
-      only here: quiet verbose version
+      only here: format quiet verbose version
     sign-index
       both: force help signing-key
       only melange: log-level
-      only here: quiet verbose version
+      only here: format quiet verbose version
     completion
       both: help
       only melange: log-level
-      only here: quiet verbose version
+      only here: format quiet verbose version
     version
       both: help json
       only melange: log-level
-      only here: quiet verbose version
+      only here: format quiet verbose version
     ");
 }
 
