@@ -32,6 +32,7 @@ pub(crate) struct Cli {
 enum Command {
     Build(Box<commands::build::Args>),
     Render(Box<commands::render::Args>),
+    Compile(Box<commands::compile::Args>),
     Solve(commands::solve::Args),
     Index(commands::index::Args),
     Keygen(commands::keygen::Args),
@@ -72,6 +73,7 @@ fn dispatch(command: Command, ui: &Ui) -> Result<()> {
     match command {
         Command::Build(args) => commands::build::run(&args, ui),
         Command::Render(args) => commands::render::run(&args, ui),
+        Command::Compile(args) => commands::compile::run(&args, ui),
         Command::Solve(args) => commands::solve::run(&args, ui),
         Command::Index(args) => commands::index::run(&args, ui),
         Command::Keygen(args) => commands::keygen::run(&args, ui),

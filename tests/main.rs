@@ -8,6 +8,7 @@ mod apk_peers;
 mod buildkit;
 mod cli;
 mod commands;
+mod compile;
 mod corpus;
 mod daemon;
 mod dockerfile;

@@ -5,6 +5,22 @@ use serde_json::Value as Json;
 use super::Compiled;
 
 impl Compiled {
+    /// JSON in one line, as Go writes it: `<`, `>` and `&` are escaped, for pages of HTML.
+    pub fn to_json(&self) -> String {
+        let mut json = String::new();
+        for letter in self.0.to_string().chars() {
+            // None of these stands outside of a string.
+            match letter {
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                    json.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                }
+                _ => json.push(letter),
+            }
+        }
+        json.push('\n');
+        json
+    }
+
     /// YAML, with the environment's packages replaced by the locked `name=version` list.
     ///
     /// Strings that YAML would take for something else are quoted, so that any reader gets the
@@ -67,6 +83,15 @@ mod tests {
         let source = Arc::new(Source { path: "x".into(), text: yaml.clone() });
         let step = config::parse_pipeline(&source);
         step.unwrap_or_else(|problems| panic!("{problems}\n{yaml}")).runs.value
+    }
+
+    #[test]
+    fn json_is_gos() {
+        let compiled = Compiled(serde_json::json!({ "b<": "a && b > \u{2028}c", "a": ["é\n"] }));
+        assert_eq!(
+            compiled.to_json(),
+            "{\"b\\u003c\":\"a \\u0026\\u0026 b \\u003e \\u2028c\",\"a\":[\"é\\n\"]}\n"
+        );
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! `melange2 compile`: a recipe with everything decided, as the JSON that melange prints.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::support::TestEnv;
+
+/// What `compile` prints, and says, of a recipe.
+fn compile(env: &TestEnv, args: &[&str]) -> String {
+    env.run(&[&["compile", "--arch", "x86_64", "--git-commit", "0123abc"], args].concat())
+}
+
+fn json(said: &str) -> Value {
+    let line = said.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{said}"));
+    serde_json::from_str(line).unwrap()
+}
+
+#[test]
+fn it_is_one_line_with_melanges_keys_in_melanges_order() {
+    let env = TestEnv::new();
+    env.write("melange.yaml", "package: {name: demo, version: 1.10, epoch: 0}\n");
+    assert_snapshot!(compile(&env, &[]), @r#"
+    exit: 0
+    --- stdout
+    {"package":{"name":"demo","version":"1.10","epoch":0,"commit":"0123abc","dependencies":{},"checks":{},"cpe":{},"resources":{}},"environment":{"contents":{},"entrypoint":{},"accounts":{"users":[{"username":"build","uid":1000,"gid":1000}],"groups":[{"groupname":"build","gid":1000,"members":["build"]}]},"environment":{"CARGO_HOME":"/home/build/.cargo","CCACHE_DIR":"/home/build/.ccache","COMPOSER_CACHE_DIR":"/var/cache/melange/composer","GOCACHE":"/home/build/.cache/go-build","GOMODCACHE":"/home/build/go/pkg/mod","GOPATH":"/home/build/go","HOME":"/home/build","NPM_CONFIG_CACHE":"/home/build/.npm","PIP_CACHE_DIR":"/home/build/.cache/pip","UV_CACHE_DIR":"/var/cache/melange/uv"}},"capabilities":{},"update":{"enabled":false}}
+    --- stderr
+    "#);
+}
+
+#[test]
+fn a_script_keeps_comments_and_layout() {
+    let env = TestEnv::new();
+    let script = "#!/bin/sh\n# why\nif true ;then\n        echo \"a   b\" `date`  # not <this> & that\nfi\n\n";
+    let block: String = script.lines().map(|line| format!("      {line}\n")).collect();
+    env.write(
+        "r.yaml",
+        format!("package: {{name: demo, version: 1}}\npipeline:\n  - runs: |+\n{block}"),
+    );
+    let said = compile(&env, &["r.yaml"]);
+    assert_eq!(json(&said)["pipeline"][0]["runs"], script);
+    // As Go escapes it: the bytes are melange's too.
+    assert!(said.contains(r"# not \u003cthis\u003e \u0026 that\n"), "{said}");
+}
+
+#[test]
+fn a_recipe_for_another_architecture_is_passed_over_with_a_message() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: 1, target-architecture: [aarch64]}\n");
+    assert_snapshot!(compile(&env, &["r.yaml"]), @r"
+    exit: 0
+    --- stdout
+    --- stderr
+    warning: `r.yaml` is not for x86_64 (`target-architecture`): nothing to compile
+    ");
+    let said = env.run(&["compile", "r.yaml", "--arch", "arm64"]);
+    assert_eq!(json(&said)["package"]["target-architecture"][0], "aarch64");
+}
+
+#[test]
+fn several_architectures_are_several_runs() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: 1}\n");
+    assert_snapshot!(env.run(&["compile", "r.yaml", "--arch", "x86_64,aarch64"]), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error: a recipe is compiled for one architecture
+    help: name it with `--arch`, and run once for each
+    ");
+}
+
+#[test]
+fn melanges_other_flags_are_taken() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: 1}\n");
+    let flags = "--rm=false --debug -i --runner docker -r repo,other -k key --signing-key x \
+                 --generate-index=true --source-dir src --cache-dir cache --log-policy builtin:stderr \
+                 --out-dir out --namespace wolfi --license MIT --create-build-log";
+    let plain = compile(&env, &["r.yaml"]);
+    let args: Vec<&str> = flags.split_whitespace().chain(["r.yaml"]).collect();
+    assert_eq!(compile(&env, &args), plain);
+    assert!(plain.starts_with("exit: 0\n"), "{plain}");
+}
+
+#[test]
+fn mistakes_are_told_and_nothing_is_printed() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: 1}\npipeline:\n  - uses: fetsh\n");
+    let said = compile(&env, &["r.yaml"]);
+    assert!(said.starts_with("exit: 2\n--- stdout\n--- stderr\n"), "{said}");
+    assert!(said.contains("did you mean `fetch`?"), "{said}");
+}
