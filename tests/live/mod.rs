@@ -12,6 +12,7 @@ mod faults;
 mod isolation;
 mod melange;
 mod progress;
+mod rootless;
 mod steps;
 mod trust;
 
