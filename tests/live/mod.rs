@@ -7,6 +7,7 @@ mod cached;
 mod certificates;
 mod daemons;
 mod distribution;
+mod durable;
 mod examples;
 mod faults;
 mod isolation;
