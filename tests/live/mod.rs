@@ -8,6 +8,7 @@ mod certificates;
 mod daemons;
 mod distribution;
 mod durable;
+mod emulation;
 mod examples;
 mod faults;
 mod isolation;
