@@ -269,6 +269,21 @@ integer! {
     u32 = "a number that is not negative, without quotes"
 }
 
+/// A number that keeps its place: tools change it there.
+impl Field for Spanned<u64> {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
+        Spanned::new(u64::read(node, reader), reader.span(&node.bytes))
+    }
+
+    fn json(&self) -> JsonValue {
+        self.value.json()
+    }
+
+    fn is_unset(&self) -> bool {
+        self.value == 0
+    }
+}
+
 /// An integer as YAML 1.1 and 1.2 spell them: `493`, `0755`, `0o755`, `0x1ed`, `1_000`.
 fn integer(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {

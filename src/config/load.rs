@@ -17,8 +17,12 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads a recipe, or says everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Config, Diagnostics> {
-    let source = read_source(path)?;
-    parse(&source, UnknownKeys::Refused)
+    parse_recipe(&read_source(path)?)
+}
+
+/// Reads a recipe's text, which is not, or not yet, what is in the file.
+pub fn parse_recipe(source: &Arc<Source>) -> Result<Config, Diagnostics> {
+    parse(source, UnknownKeys::Refused)
 }
 
 /// Reads a file of `name: value` pairs (`--vars-file`): texts as written, in file order.

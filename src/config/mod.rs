@@ -12,6 +12,6 @@ mod schema;
 mod yaml;
 
 pub use field::{Condition, Dict, Entry, Text};
-pub use load::{load, load_vars};
+pub use load::{load, load_vars, parse_recipe};
 pub(crate) use load::{parse_pipeline, read_source};
 pub use schema::*;

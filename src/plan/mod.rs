@@ -2,6 +2,7 @@
 //!
 //! A [`Plan`] holds no `${{…}}` any more. Does not know Dockerfiles, BuildKit or apk archives.
 
+mod audit;
 mod check;
 mod compile;
 mod compiled;
@@ -24,7 +25,9 @@ use indexmap::IndexMap;
 use crate::arch::Arch;
 use crate::diagnostic::{Diagnostics, Span};
 
+pub use audit::{Audit, AuditStep, audit};
 pub use library::builtin_pipelines;
+pub use reference::references;
 pub use resolve::resolve;
 
 /// Everything that is to be done for one recipe on one architecture.
@@ -198,4 +201,20 @@ pub struct Context {
     pub package_append: Vec<String>,
     /// `--git-commit`: the default of `package.commit`.
     pub commit: String,
+}
+
+impl Context {
+    /// An architecture, and nothing that a command line adds.
+    pub fn new(arch: Arch) -> Self {
+        Self {
+            arch,
+            libc: crate::arch::Libc::Gnu,
+            pipeline_dirs: Vec::new(),
+            vars: IndexMap::new(),
+            env: IndexMap::new(),
+            build_options: Vec::new(),
+            package_append: Vec::new(),
+            commit: String::new(),
+        }
+    }
 }

@@ -38,7 +38,7 @@ fn common(config: &Config, depends: &Dependencies, scripts: Option<&Scriptlets>)
     let attestations = copyright.clone().map(|entry| entry.attestation.value.clone());
     Package {
         version: package.version.value.clone(),
-        epoch: package.epoch,
+        epoch: package.epoch.value,
         licenses: copyright.map(|entry| entry.license.value.clone()).collect(),
         attestations: attestations.filter(|text| !text.is_empty()).collect(),
         runtime: strings(&depends.runtime),

@@ -80,6 +80,23 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// The well-formed references of a text: at which byte each begins, and its name.
+pub fn references(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for piece in pieces(text) {
+        at += match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Malformed { raw, .. } => raw.len(),
+            Piece::Reference { name, raw } => {
+                found.push((at, name));
+                raw.len()
+            }
+        };
+    }
+    found
+}
+
 /// Reads the reference that a text starts with.
 fn reference(text: &str) -> Piece<'_> {
     let inner = text[OPEN.len()..].trim_start_matches([' ', '\t', '\n', '\r']);

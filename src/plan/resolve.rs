@@ -1,13 +1,13 @@
 //! A recipe and the command line to a plan. Stage 2's entry.
 
-use super::compile::{self, Compiled as CompiledStep, Compiler};
+use super::compile::{Compiled as CompiledStep, Compiler};
 use super::early::{self, Early};
 use super::library::Library;
 use super::steps::Flatten;
 use super::variables::{self, Variables};
 use super::{Capabilities, Compiled, Context, Plan, check, environment, package};
 use crate::config::field::Field;
-use crate::config::{Config, Subpackage, Test, Text};
+use crate::config::{Config, Step, Subpackage, Test, Text};
 use crate::diagnostic::{Diagnostics, Severity};
 
 /// What a recipe means for one architecture, or everything that is wrong with it.
@@ -30,7 +30,7 @@ pub fn resolve(config: &Config, context: &Context) -> Result<Option<Plan>, Diagn
     Ok(Some(Plan { warnings: problems, ..plan }))
 }
 
-fn is_excluded(config: &Config, context: &Context) -> bool {
+pub(super) fn is_excluded(config: &Config, context: &Context) -> bool {
     let targets = &config.package.target_architecture;
     let all = targets.len() == 1 && targets[0].as_str() == "all";
     let named = targets.iter().any(|target| target.as_str() == context.arch.apk());
@@ -38,15 +38,27 @@ fn is_excluded(config: &Config, context: &Context) -> bool {
 }
 
 /// A recipe with all its steps compiled.
-struct Build {
-    config: Config,
-    main: Vec<CompiledStep>,
-    /// For each subpackage: whether it is built, and its steps.
-    subpackages: Vec<(bool, Vec<CompiledStep>)>,
+pub(super) struct Build {
+    /// The recipe; its steps stand below.
+    pub(super) config: Config,
+    /// The main package.
+    pub(super) main: Part,
+    /// The subpackages, in the recipe's order.
+    pub(super) subpackages: Vec<Part>,
+}
+
+/// The steps of a package.
+pub(super) struct Part {
+    /// Whether it is built.
+    pub(super) built: bool,
+    /// Those that build it.
+    pub(super) steps: Vec<CompiledStep>,
+    /// Those that test it.
+    pub(super) test: Vec<CompiledStep>,
 }
 
 impl Build {
-    fn compile(
+    pub(super) fn compile(
         early: Early,
         context: &Context,
         library: &Library<'_>,
@@ -55,33 +67,30 @@ impl Build {
         let Early { mut config, variables } = early;
         let variables = variables::build(&config, &variables, context);
         let mut compiler = Compiler::new(library);
-        let main = compiler.steps(&config.pipeline, &variables);
+        let steps = compiler.steps(&config.pipeline, &variables);
         let mut subpackages = Vec::new();
         for subpackage in &mut config.subpackages {
             let variables = variables::subpackage(subpackage.name.as_str(), &variables);
             let built = compiler.subpackage_condition(subpackage, &variables);
-            subpackages.push((built, compiler.steps(&subpackage.pipeline, &variables)));
-            if let Some(test) = &mut subpackage.test {
-                compiler.test(test, &variables, &subpackage.name);
-            }
+            let steps = compiler.steps(&subpackage.pipeline, &variables);
+            let test = compiler.test(subpackage.test.as_mut(), &variables, &subpackage.name);
+            subpackages.push(Part { built, steps, test });
         }
-        if let Some(test) = &mut config.test {
-            compiler.test(test, &variables, &config.package.name);
-        }
+        let test = compiler.test(config.test.as_mut(), &variables, &config.package.name);
+        let main = Part { built: true, steps, test };
         problems.extend(compiler.problems);
         Self { config, main, subpackages }
     }
 
-    fn plan(mut self, context: &Context, problems: &mut Diagnostics) -> Plan {
+    pub(super) fn plan(mut self, context: &Context, problems: &mut Diagnostics) -> Plan {
         let mut steps = Vec::new();
         let mut packages = vec![package::main(&self.config)];
-        Flatten { package: 0, steps: &mut steps, problems }.all(&self.main);
-        for (subpackage, (built, compiled)) in self.config.subpackages.iter().zip(&self.subpackages)
-        {
-            if *built {
+        Flatten { package: 0, steps: &mut steps, problems }.all(&self.main.steps);
+        for (subpackage, part) in self.config.subpackages.iter().zip(&self.subpackages) {
+            if part.built {
                 let package = packages.len();
                 packages.push(package::subpackage(&self.config, subpackage));
-                Flatten { package, steps: &mut steps, problems }.all(compiled);
+                Flatten { package, steps: &mut steps, problems }.all(&part.steps);
             }
         }
         self.add_needs();
@@ -106,19 +115,29 @@ impl Build {
     /// The needs of the steps that run join the environment's packages.
     fn add_needs(&mut self) {
         let packages = &mut self.config.environment.contents.packages;
-        self.main.iter().for_each(|step| step.needs(packages));
-        let built = self.subpackages.iter().filter(|(built, _)| *built);
-        built.flat_map(|(_, steps)| steps).for_each(|step| step.needs(packages));
+        let built = self.subpackages.iter().filter(|part| part.built);
+        let steps = std::iter::once(&self.main).chain(built).flat_map(|part| &part.steps);
+        steps.for_each(|step| step.needs(packages));
     }
 
     fn into_json(self) -> Compiled {
         let mut config = self.config;
-        config.pipeline = self.main.into_iter().map(CompiledStep::into_step).collect();
-        for (subpackage, (_, steps)) in config.subpackages.iter_mut().zip(self.subpackages) {
-            subpackage.pipeline = steps.into_iter().map(CompiledStep::into_step).collect();
+        config.pipeline = into_steps(self.main.steps);
+        if let Some(test) = &mut config.test {
+            test.pipeline = into_steps(self.main.test);
+        }
+        for (subpackage, part) in config.subpackages.iter_mut().zip(self.subpackages) {
+            subpackage.pipeline = into_steps(part.steps);
+            if let Some(test) = &mut subpackage.test {
+                test.pipeline = into_steps(part.test);
+            }
         }
         Compiled(config.json())
     }
+}
+
+fn into_steps(steps: Vec<CompiledStep>) -> Vec<Step> {
+    steps.into_iter().map(CompiledStep::into_step).collect()
 }
 
 impl Compiler<'_> {
@@ -133,13 +152,19 @@ impl Compiler<'_> {
     }
 
     /// Compiles a test; its environment has the tested package and what the steps need.
-    fn test(&mut self, test: &mut Test, variables: &Variables<'_>, tested: &Text) {
+    fn test(
+        &mut self,
+        test: Option<&mut Test>,
+        variables: &Variables<'_>,
+        tested: &Text,
+    ) -> Vec<CompiledStep> {
+        let Some(test) = test else { return Vec::new() };
         let steps = self.steps(&test.pipeline, variables);
         let packages = &mut test.environment.contents.packages;
         packages.push(tested.clone());
         steps.iter().for_each(|step| step.needs(packages));
         packages.sort_unstable_by(|one, other| one.value.cmp(&other.value));
         packages.dedup_by(|one, other| one.value == other.value);
-        test.pipeline = steps.into_iter().map(compile::Compiled::into_step).collect();
+        steps
     }
 }

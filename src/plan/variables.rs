@@ -160,8 +160,9 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
     let package = &config.package;
     variables.set("package.name", package.name.as_str());
     variables.set("package.version", package.version.as_str());
-    variables.set("package.epoch", package.epoch.to_string());
-    variables.set("package.full-version", format!("${{{{package.version}}}}-r{}", package.epoch));
+    variables.set("package.epoch", package.epoch.value.to_string());
+    variables
+        .set("package.full-version", format!("${{{{package.version}}}}-r{}", package.epoch.value));
     variables.set("package.description", package.description.as_str());
     for (name, value) in config.vars.iter() {
         variables.set(&format!("vars.{name}"), value);
@@ -257,8 +258,8 @@ pub(super) fn build(
     for (key, value) in [
         ("package.name", name.to_owned()),
         ("package.version", package.version.value.clone()),
-        ("package.epoch", package.epoch.to_string()),
-        ("package.full-version", format!("{}-r{}", package.version.as_str(), package.epoch)),
+        ("package.epoch", package.epoch.value.to_string()),
+        ("package.full-version", format!("{}-r{}", package.version.as_str(), package.epoch.value)),
         ("package.srcdir", "/home/build".to_owned()),
         ("targets.outdir", "/home/build/melange-out".to_owned()),
         ("targets.destdir", directory(name)),

@@ -7,7 +7,7 @@ use crate::config::field::{Condition, Dict, Field, Text};
 use crate::config::reader::Reader;
 use crate::config::record::record;
 use crate::config::yaml::Node;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Spanned};
 
 record! {
     /// The main package.
@@ -17,7 +17,7 @@ record! {
         /// Version without epoch.
         version: Text = "version" [early always],
         /// Epoch.
-        epoch: u64 = "epoch" [always],
+        epoch: Spanned<u64> = "epoch" [always],
         /// One line.
         description: Text = "description" [early],
         /// Kept in `.melange.yaml` only.
