@@ -28,6 +28,7 @@ mod environment;
 pub mod error;
 pub mod fsutil;
 pub mod image;
+pub mod lint;
 pub mod package;
 pub mod plan;
 pub mod repo;

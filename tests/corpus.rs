@@ -32,7 +32,7 @@ fn said(output: &Output) -> (String, String) {
 }
 
 /// The recipes of Wolfi, if they are there.
-fn wolfi() -> Option<PathBuf> {
+pub fn wolfi() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
     let shared =
         std::env::var_os("MELANGE2_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);

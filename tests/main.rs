@@ -21,6 +21,7 @@ mod image_buildkit;
 mod image_fixture;
 mod image_layout;
 mod image_model;
+mod lint;
 mod live;
 mod network;
 mod pipelines;

@@ -8,6 +8,7 @@ pub mod completion;
 pub mod daemon;
 pub mod index;
 pub mod keygen;
+pub mod lint;
 pub mod options;
 pub mod render;
 pub mod sign;

@@ -53,9 +53,7 @@ impl Ui {
     /// Writes to this process's stderr and stdout; colours only on a terminal without `NO_COLOR`.
     pub fn new(verbosity: Verbosity, format: Format) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let plain = plain || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let color = if terminal && !plain { Color::Always } else { Color::Never };
+        let color = if terminal && !no_color() { Color::Always } else { Color::Never };
         Self { verbosity, format, color, terminal }
     }
 
@@ -77,6 +75,11 @@ impl Ui {
     /// Whether escape sequences are written.
     pub fn color(&self) -> Color {
         self.color
+    }
+
+    /// Whether escape sequences may stand in what goes to [`Ui::data`].
+    pub fn data_color(&self) -> bool {
+        std::io::stdout().is_terminal() && !no_color()
     }
 
     /// Shows progress: redrawn on a terminal, as lines elsewhere, not at all when quiet. While it
@@ -162,4 +165,10 @@ impl Ui {
         // Nowhere to report that stderr is gone.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
+}
+
+/// Whether the user wants no escape sequences, or their terminal knows none.
+fn no_color() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    plain || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

@@ -105,7 +105,7 @@ fn parse_libc(text: &str) -> Result<Libc, String> {
 }
 
 /// `host` and `all` stand alone or among others; the result is sorted and holds each once.
-fn parse_archs(names: &[String]) -> Result<Vec<Arch>> {
+pub(crate) fn parse_archs(names: &[String]) -> Result<Vec<Arch>> {
     let mut archs = Vec::new();
     for name in names {
         match name.as_str() {
