@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use melange2::arch::Arch;
 
 use crate::commands::Small;
-use crate::support::{TestEnv, certificates, serve};
+use crate::support::namespace::Namespace;
+use crate::support::{TestEnv, certificates, parts, serve};
 
 #[test]
 fn concurrent_processes_share_one_cache_and_one_download() {
@@ -101,5 +102,27 @@ fn downloads_trust_the_bundle_that_is_named_and_no_other() {
     assert_eq!(solve(&["--ca-file", "ca.pem"], None), good);
     assert_eq!(solve(&[], Some("ca.pem")), good);
     let refused = solve(&[], None);
+    assert!(refused.starts_with("exit: 4\n") && refused.contains("certificate"), "{refused}");
+}
+
+#[test]
+fn the_systems_certificates_are_trusted() {
+    // Where most distributions have theirs, Debian among them.
+    let bundle = std::path::Path::new("/etc/ssl/certs/ca-certificates.crt");
+    if !rustix::process::geteuid().is_root() || !bundle.exists() {
+        parts::without("this is not root, or there is no bundle to stand in for");
+        return;
+    }
+    let small = Small::new(Arch::host());
+    let server = Tls::start(&small.env);
+    let mut solve = small.env.command(env!("CARGO_BIN_EXE_melange2"));
+    solve.args(["solve", "one", "-r", &server.address, "-k", "fixture.rsa.pub"]);
+    let own = Namespace::default().bind(small.env.work().join("ca.pem"), bundle);
+    assert_eq!(
+        small.env.text(&own.enter(&solve).output().unwrap()),
+        "exit: 0\n--- stdout\none=1.0-r0\n--- stderr\n"
+    );
+    // The same with the machine's own bundle: nothing else made the server trusted.
+    let refused = small.env.text(&Namespace::default().enter(&solve).output().unwrap());
     assert!(refused.starts_with("exit: 4\n") && refused.contains("certificate"), "{refused}");
 }

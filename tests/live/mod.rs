@@ -7,11 +7,14 @@ mod cached;
 mod certificates;
 mod daemons;
 mod distribution;
+mod durable;
+mod emulation;
 mod examples;
 mod faults;
 mod isolation;
 mod melange;
 mod progress;
+mod rootless;
 mod steps;
 mod trust;
 

@@ -95,68 +95,6 @@ fn capabilities_are_those_that_the_recipe_asks_for() {
 }
 
 #[test]
-fn an_architecture_that_the_daemon_cannot_run_is_a_clear_error() {
-    let Some(lab) = Lab::find() else { return };
-    if std::env::consts::ARCH != "x86_64" {
-        return;
-    }
-    let env = TestEnv::new();
-    env.write("other.yaml", recipe("other", &[("run", "true")]));
-    // A shell that only a RISC-V processor could run: the head of such an ELF file, and no more.
-    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
-    elf.resize(16, 0);
-    elf.extend([2, 0, 243, 0, 1, 0, 0, 0]);
-    elf.resize(4096, 0);
-    foreign_repository(&env, &elf);
-    let mut command = lab.build(&env, "other.yaml");
-    command.args(["--arch", "riscv64", "-r", "foreign", "--ignore-signatures"]);
-    let output = command.output().unwrap();
-    let text = env.text(&output);
-    assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("linux/riscv64") && text.contains("binfmt"), "{text}");
-
-    // It can be rendered all the same.
-    let mut render = lab.melange2(&env);
-    render.args([
-        "render",
-        "other.yaml",
-        "--arch",
-        "riscv64",
-        "-r",
-        "foreign",
-        "--ignore-signatures",
-    ]);
-    assert!(lab.ok(&env, &mut render).contains("FROM env"));
-}
-
-/// A repository for riscv64 whose only package is a `busybox` with this `/bin/sh`.
-fn foreign_repository(env: &TestEnv, shell: &[u8]) {
-    use melange2::apk::{index, pkginfo::PkgInfo, reader::Apk, tar, writer};
-    let directory = env.work().join("foreign/riscv64");
-    fs_err::create_dir_all(&directory).unwrap();
-    let mut data = writer::DataWriter::create(&directory, 1).unwrap();
-    for path in ["bin", "bin/sh"] {
-        let kind = if path == "bin" { tar::Kind::Directory } else { tar::Kind::File };
-        let mut header = tar::Header::new(path, kind);
-        header.mode = 0o755;
-        let content = if path == "bin" { &[][..] } else { shell };
-        header.size = content.len() as u64;
-        let sha1 = melange2::digest::Sha1::of(content);
-        data.append(header, (path != "bin").then_some(sha1), &mut &*content).unwrap();
-    }
-    let info = PkgInfo {
-        name: "busybox".into(),
-        version: "1-r0".into(),
-        arch: "riscv64".into(),
-        ..PkgInfo::default()
-    };
-    let target = directory.join("busybox-1-r0.apk");
-    writer::write_apk(&target, data.finish().unwrap(), &info, &[], 0, None).unwrap();
-    let entry = index::Entry::of_apk(&Apk::open(&target).unwrap());
-    index::update(&directory.join("APKINDEX.tar.gz"), vec![entry], None).unwrap();
-}
-
-#[test]
 fn an_environment_without_a_shell_is_told_before_buildkit_is_asked() {
     let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();

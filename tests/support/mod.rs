@@ -3,6 +3,7 @@
 pub mod buildkit;
 pub mod certificates;
 pub mod lab;
+pub mod namespace;
 pub mod parts;
 pub mod serve;
 
@@ -35,6 +36,13 @@ impl TestEnv {
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(&path, content).unwrap();
         path
+    }
+
+    /// Makes another user the owner of all of it.
+    pub fn give_to(&self, id: u32) {
+        for entry in walkdir::WalkDir::new(self.root.path()) {
+            std::os::unix::fs::lchown(entry.unwrap().path(), Some(id), Some(id)).unwrap();
+        }
     }
 
     /// A command with a clean environment.
