@@ -7,11 +7,13 @@ use crate::arch::Arch;
 use crate::commands::options::RepositoryArgs;
 use crate::error::{Error, Result};
 use crate::repo::{Choice, Spec, Universe};
-use crate::ui::Ui;
+use crate::ui::{Format, Ui};
 
 /// Tell which packages a request installs, in installation order.
 ///
-/// Dependencies stand before what needs them, depth first in the order of the request.
+/// Dependencies stand before what needs them, depth first in the order of the request. A line is
+/// `name=version`; with `--format json`, packages are an array of objects with name, version,
+/// checksum, size, tag, location and origin.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to install: `name`, `name=1.2-r0`, `name>=1`, `name~1.2`, `name@tag`, `!name`.
@@ -20,19 +22,8 @@ pub struct Args {
     /// Architecture to install for [default: this machine's].
     #[arg(long, value_name = "ARCH")]
     arch: Option<Arch>,
-    /// How the packages are printed.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
     #[command(flatten)]
     repositories: RepositoryArgs,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    /// `name=version`, a line each.
-    Text,
-    /// An array of objects with name, version, checksum, size, tag, location and origin.
-    Json,
 }
 
 /// Runs the command.
@@ -49,7 +40,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         ui.warning(warning);
     }
     let choices = universe.solve(&args.atoms)?;
-    let text = match args.format {
+    let text = match ui.format() {
         Format::Text => choices.iter().map(|it| format!("{}={}\n", it.name, it.version)).collect(),
         Format::Json => {
             let list: Vec<_> = choices.iter().map(object).collect();
