@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::daemon::{PrivateDaemon, Use};
 use super::error::Error;
 use super::verdict::error_text;
-use super::{DaemonOptions, process, tools};
+use super::{DaemonOptions, handshake, process, tools};
 
 /// The address that means the private daemon, whatever else there is.
 pub const PRIVATE: &str = "private";
@@ -40,14 +40,85 @@ pub enum Prune {
     Everything,
 }
 
+/// Where a daemon is, as far as can be told at once.
+#[derive(Debug)]
+pub struct Found<'a> {
+    options: &'a DaemonOptions,
+    buildctl: PathBuf,
+    /// At the address that was asked for, and by what.
+    named: Option<(Connection, &'static str)>,
+    /// Whether buildctl got an answer there.
+    answered: bool,
+    /// Those at well-known sockets that may answer. The private one comes after them.
+    sockets: Vec<Connection>,
+    /// Where there is none.
+    tried: Vec<String>,
+}
+
+impl Found<'_> {
+    /// What can be told at once.
+    fn check(&mut self) -> Result<(), Error> {
+        if let Some((connection, origin)) = &self.named {
+            // buildctl takes longer to say so: where somebody speaks, there is no need to wait.
+            let speaks = connection.tls.is_empty() && handshake::at(&connection.addr, WELL_KNOWN);
+            if !speaks {
+                connection.answers(origin)?;
+                self.answered = true;
+            }
+            return Ok(());
+        }
+        if self.sockets.is_empty() {
+            let startable = PrivateDaemon::new(self.options)?.can_start();
+            return startable.map_err(|error| self.nowhere(error));
+        }
+        Ok(())
+    }
+
+    /// Makes sure that a daemon answers, and starts the private one if need be.
+    pub fn open(mut self) -> Result<Connection, Error> {
+        if let Some((connection, origin)) = self.named {
+            if !self.answered {
+                connection.answers(origin)?;
+            }
+            return Ok(connection);
+        }
+        for connection in std::mem::take(&mut self.sockets) {
+            match connection.probe(WELL_KNOWN) {
+                Ok(()) => return Ok(connection),
+                Err(reason) => self.tried.push(format!("`{}`: {reason}", connection.addr)),
+            }
+        }
+        let daemon = PrivateDaemon::new(self.options)?;
+        let user = daemon.enter().map_err(|error| self.nowhere(error))?;
+        let addr = daemon.addr();
+        Ok(Connection { addr, tls: Vec::new(), buildctl: self.buildctl, user: Some(user) })
+    }
+
+    /// The error with all places that were looked at.
+    fn nowhere(&self, error: Error) -> Error {
+        match error {
+            Error::Unreachable { message, tried: more, log } => {
+                let tried = self.tried.iter().cloned().chain(more).collect();
+                Error::Unreachable { message, tried, log }
+            }
+            error => error,
+        }
+    }
+}
+
 impl Connection {
     /// Finds or starts a daemon.
     pub fn open(options: &DaemonOptions) -> Result<Self, Error> {
+        Self::find(options)?.open()
+    }
+
+    /// Looks for a daemon. What can't work is told here, and at once; what takes a while is left to
+    /// [`Found::open`].
+    pub fn find(options: &DaemonOptions) -> Result<Found<'_>, Error> {
         let buildctl = tools::find("buildctl")?;
-        let tls = options.tls.clone();
         let at = |addr: &str| Self {
             addr: addr.to_owned(),
-            tls: tls.clone(),
+            tls: options.tls.clone(),
             buildctl: buildctl.clone(),
             user: None,
         };
@@ -55,54 +126,30 @@ impl Connection {
             Some(addr) => Some((addr.clone(), "`--addr`")),
             None => environment("BUILDKIT_HOST").map(|addr| (addr, "`BUILDKIT_HOST`")),
         };
-        let mut tried = Vec::new();
-        match named {
-            Some((addr, _)) if addr == PRIVATE => {}
-            Some((addr, origin)) => {
-                let connection = at(&addr);
-                return match connection.probe(ASKED_FOR) {
-                    Ok(()) => Ok(connection),
-                    Err(reason) => Err(Error::Unreachable {
-                        message: format!("BuildKit does not answer at `{addr}`: {reason}"),
-                        tried: vec![format!("{origin}: `{addr}`")],
-                        log: Vec::new(),
-                    }),
-                };
-            }
-            None => {
-                for socket in well_known_sockets() {
-                    let addr = format!("unix://{}", socket.display());
-                    if !socket.exists() {
-                        tried.push(format!("`{addr}`: not there"));
-                        continue;
-                    }
-                    let connection = at(&addr);
-                    match connection.probe(WELL_KNOWN) {
-                        Ok(()) => return Ok(connection),
-                        Err(reason) => tried.push(format!("`{addr}`: {reason}")),
-                    }
+        let (mut sockets, mut tried) = (Vec::new(), Vec::new());
+        if named.is_none() {
+            for socket in well_known_sockets() {
+                let addr = format!("unix://{}", socket.display());
+                match socket.exists() {
+                    true => sockets.push(at(&addr)),
+                    false => tried.push(format!("`{addr}`: not there")),
                 }
             }
         }
-        Self::open_private(options, buildctl.clone(), tried)
+        let named = named.filter(|(addr, _)| addr != PRIVATE);
+        let named = named.map(|(addr, origin)| (at(&addr), origin));
+        let mut found = Found { options, buildctl, named, answered: false, sockets, tried };
+        found.check()?;
+        Ok(found)
     }
 
-    fn open_private(
-        options: &DaemonOptions,
-        buildctl: PathBuf,
-        mut tried: Vec<String>,
-    ) -> Result<Self, Error> {
-        let daemon = PrivateDaemon::new(options)?;
-        match daemon.enter() {
-            Ok(user) => {
-                Ok(Self { addr: daemon.addr(), tls: Vec::new(), buildctl, user: Some(user) })
-            }
-            Err(Error::Unreachable { message, tried: more, log }) => {
-                tried.extend(more);
-                Err(Error::Unreachable { message, tried, log })
-            }
-            Err(error) => Err(error),
-        }
+    /// An error unless a daemon answers that was asked for by `origin`.
+    fn answers(&self, origin: &str) -> Result<(), Error> {
+        self.probe(ASKED_FOR).map_err(|reason| Error::Unreachable {
+            message: format!("BuildKit does not answer at `{}`: {reason}", self.addr),
+            tried: vec![format!("{origin}: `{}`", self.addr)],
+            log: Vec::new(),
+        })
     }
 
     /// The address, as `buildctl --addr` takes it.

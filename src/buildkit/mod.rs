@@ -7,6 +7,7 @@ mod connection;
 mod daemon;
 mod error;
 mod events;
+mod handshake;
 mod metered;
 mod process;
 mod rawjson;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use argv::RunOptions;
-pub use connection::{Connection, PRIVATE, Prune};
+pub use connection::{Connection, Found, PRIVATE, Prune};
 pub use daemon::{PrivateDaemon, Report, Stop, supervise};
 pub use error::{Error, StepFailure};
 pub use metered::{Measures, Metered};

@@ -57,9 +57,10 @@ fn build_plan(
     config: &BuildConfig,
     reporter: &mut dyn Reporter,
 ) -> Result<Vec<Built>> {
+    let daemon = Connection::find(&config.daemon)?;
     // A private daemon takes a moment to start: let it do so while the environment is made.
     let (connection, environment) = std::thread::scope(|scope| {
-        let connection = scope.spawn(|| Connection::open(&config.daemon));
+        let connection = scope.spawn(|| daemon.open());
         let environment = environment::prepare(plan, config, reporter);
         (connection.join(), environment)
     });

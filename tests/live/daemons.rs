@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::{content, recipe};
 use crate::support::lab::{Lab, nonce, written};
-use crate::support::{TestEnv, certificates};
+use crate::support::{TestEnv, certificates, serve};
 
 fn says_hello(env: &TestEnv, name: &str) -> String {
     let script = format!(
@@ -105,6 +105,50 @@ fn a_daemon_that_forbids_what_the_recipe_asks_for_says_so() {
     assert!(text.starts_with("exit: 3\n"), "{text}");
     assert!(text.contains("`CAP_NET_ADMIN`"), "what is asked for: {text}");
     assert!(text.contains("--allow-insecure-entitlement security.insecure"), "{text}");
+}
+
+#[test]
+fn what_can_not_work_is_told_before_anything_is_solved_or_fetched() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let file = says_hello(&env, "early");
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = asked.clone();
+    let repository = serve::files_seen_by(&lab.repository, move |path| {
+        log.lock().unwrap().push(path.to_owned());
+    });
+    // A copy, which has no tools beside it; the PATH is what is left of them.
+    let program = env.work().join("bin/melange2");
+    fs_err::create_dir_all(program.parent().unwrap()).unwrap();
+    fs_err::copy(env!("CARGO_BIN_EXE_melange2"), &program).unwrap();
+    let build = |tools: &[&str], host: &str, flags: &[&str]| {
+        let path = env.work().join("tools");
+        let _ = fs_err::remove_dir_all(&path);
+        fs_err::create_dir(&path).unwrap();
+        for tool in tools {
+            fs_err::os::unix::fs::symlink(lab.tools.join(tool), path.join(tool)).unwrap();
+        }
+        let mut command = env.command(&program);
+        command.env("PATH", &path).env("BUILDKIT_HOST", host).args(["build", &file]);
+        command.args(["-r", &repository, "-k"]).arg(&lab.key).args(flags);
+        let text = env.text(&command.output().unwrap());
+        assert!(text.starts_with("exit: 3\n") && !text.contains("solving"), "{text}");
+        assert_eq!(*asked.lock().unwrap(), [""; 0], "{text}");
+        text
+    };
+    let all = ["buildctl", "buildkitd"];
+    for addr in ["unix:///nowhere/at.sock", "tcp://127.0.0.1:1", "docker-container://none"] {
+        for (host, flags) in [(addr, vec![]), ("private", vec!["--addr", addr])] {
+            let text = build(&all, host, &flags);
+            assert!(text.contains(&format!("BuildKit does not answer at `{addr}`")), "{text}");
+            let origin = if flags.is_empty() { "BUILDKIT_HOST" } else { "--addr" };
+            assert!(text.contains(&format!("looked at `{origin}`")), "{text}");
+        }
+    }
+    for (tools, missing) in [(&all[1..], "buildctl"), (&all[..1], "buildkitd")] {
+        let text = build(tools, "private", &[]);
+        assert!(text.contains(&format!("`{missing}` was not found")), "{text}");
+    }
 }
 
 /// The socket of the private daemon with this state, which is started.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use duct::Handle;
 use duct::unix::HandleExt as _;
@@ -30,10 +30,10 @@ impl Buildkitd {
     /// `runtime` is where an unprivileged runc keeps track of containers, and for what is temporary:
     /// a daemon outlives the process that started it, and that one's `TMPDIR`.
     pub(super) fn start(config: &Path, runtime: &Path, rootless: bool) -> Result<Self, Error> {
-        let buildkitd = tools::find("buildkitd")?;
+        let (rootlesskit, buildkitd) = programs(rootless)?;
         let mut argv: Vec<OsString> = Vec::new();
-        if rootless {
-            argv.push(tools::find("rootlesskit")?.into());
+        if let Some(rootlesskit) = rootlesskit {
+            argv.push(rootlesskit.into());
             argv.push("--net=host".into());
         }
         argv.push(buildkitd.into());
@@ -107,6 +107,12 @@ impl Buildkitd {
             }
         });
     }
+}
+
+/// What is needed to start one: rootlesskit, where not root, and buildkitd.
+pub(super) fn programs(rootless: bool) -> Result<(Option<PathBuf>, PathBuf), Error> {
+    let rootlesskit = rootless.then(|| tools::find("rootlesskit")).transpose()?;
+    Ok((rootlesskit, tools::find("buildkitd")?))
 }
 
 fn report(result: io::Result<()>) {

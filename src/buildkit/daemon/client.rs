@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use super::buildkitd;
 use super::control::{self, Reply, Report, Request};
 use super::paths::Paths;
 use crate::buildkit::{DaemonOptions, Error, tools};
@@ -83,6 +84,23 @@ impl PrivateDaemon {
     /// The directory that holds its state.
     pub fn dir(&self) -> &Path {
         self.paths.dir()
+    }
+
+    /// An error if it does not run and could not be started either, for want of a program.
+    pub(in crate::buildkit) fn can_start(&self) -> Result<(), Error> {
+        if UnixStream::connect(self.paths.control()).is_ok() {
+            return Ok(());
+        }
+        let place = format!("private daemon in `{}`", self.paths.dir().display());
+        buildkitd::programs(!rustix::process::geteuid().is_root()).map(drop).map_err(|error| {
+            match error {
+                Error::Unreachable { message, tried, log } => {
+                    let tried = std::iter::once(place).chain(tried).collect();
+                    Error::Unreachable { message, tried, log }
+                }
+                error => error,
+            }
+        })
     }
 
     /// Becomes a user; starts the daemon if it does not run. Waits while it is being stopped.

@@ -4,7 +4,7 @@
 //! [`READY`] on stdout when buildkitd answers, or why it does not; everything else goes to the log
 //! that is its stderr. Ends when buildkitd ends.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::control::{self, Reply, Report, Request};
 use super::leftovers;
 use super::paths::Paths;
 use super::{buildkitd::Buildkitd, config};
-use crate::buildkit::{DaemonOptions, Error};
+use crate::buildkit::{DaemonOptions, Error, handshake};
 use crate::fsutil::{self, FileLock};
 
 /// What the supervisor says when buildkitd answers.
@@ -96,7 +96,7 @@ fn begin(
         let _ = exits.send(Event::Exited);
     });
     let deadline = Instant::now() + STARTING;
-    while !answers(&paths.socket()) {
+    while !handshake::at_socket(&paths.socket(), STARTING) {
         match inbox.recv_timeout(TRY_EVERY) {
             Ok(Event::Exited) => return Err(Error::Broken("buildkitd ended at once".into())),
             Ok(Event::Signal) => {
@@ -112,19 +112,6 @@ fn begin(
         }
     }
     Ok((daemon, listener))
-}
-
-/// Whether BuildKit's API is served. buildkitd listens before it has anything to say, and may yet
-/// fail: so this speaks the first words of HTTP/2, to which a server at work answers at once.
-fn answers(socket: &Path) -> bool {
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    const EMPTY_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-    let answer = UnixStream::connect(socket).and_then(|mut stream| {
-        stream.set_read_timeout(Some(STARTING))?;
-        stream.write_all(&[PREFACE, EMPTY_SETTINGS].concat())?;
-        stream.read_exact(&mut [0])
-    });
-    answer.is_ok()
 }
 
 fn launch(paths: &Paths) -> Result<Buildkitd, Error> {
