@@ -92,7 +92,7 @@ fn a_changed_tarball_is_refused() {
 }
 
 /// A C library's sources in a git repository, tagged as the recipe wants them.
-fn zlib_repository(lab: &Lab, env: &TestEnv, tag: &str) -> String {
+pub(super) fn zlib_repository(lab: &Lab, env: &TestEnv, tag: &str) -> String {
     let tarball = fs_err::read_dir(&lab.sources)
         .unwrap()
         .filter_map(Result::ok)
@@ -151,7 +151,7 @@ fn another_commit_than_the_expected_one_is_refused() {
 }
 
 /// The Go program's real sources, from the module proxy, in a git repository.
-fn godotenv_repository(env: &TestEnv) -> String {
+pub(super) fn godotenv_repository(env: &TestEnv) -> String {
     let output = Command::new("go")
         .args(["mod", "download", "-json", "github.com/joho/godotenv@v1.5.1"])
         .env("GOFLAGS", "-mod=mod")

@@ -5,6 +5,7 @@
 mod by_hand;
 mod cached;
 mod certificates;
+mod counted;
 mod daemons;
 mod distribution;
 mod durable;
