@@ -10,8 +10,9 @@ use indexmap::IndexMap;
 use crate::apk::key::Signer;
 use crate::arch::{Arch, Libc};
 use crate::buildkit::{DaemonOptions, RunOptions};
-use crate::cache::CacheMount;
+use crate::cache::{CacheConfig, CacheMount, RegistryCache, RemoteCache, RemoteCaches};
 use crate::dockerfile::{self, CacheChoice, Secret};
+use crate::error::{Error, Result};
 use crate::{cache, package, plan, repo};
 
 /// What is to be built, and how: a recipe, repositories, keys, caches, a daemon.
@@ -55,6 +56,10 @@ pub struct BuildConfig {
     pub(crate) max_layers: usize,
     pub(crate) cache_mounts: Vec<CacheMount>,
     pub(crate) cache_choice: CacheChoice,
+    pub(crate) cache: Option<CacheConfig>,
+    pub(crate) cache_insecure: bool,
+    pub(crate) cache_from: Vec<RemoteCache>,
+    pub(crate) cache_to: Vec<RemoteCache>,
     pub(crate) run_as: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) secrets: Vec<Secret>,
@@ -95,6 +100,10 @@ impl BuildConfig {
             max_layers: Self::MAX_LAYERS,
             cache_mounts: cache::default_cache_mounts(),
             cache_choice: CacheChoice::Auto,
+            cache: None,
+            cache_insecure: false,
+            cache_from: Vec::new(),
+            cache_to: Vec::new(),
             run_as: None,
             ca_file: None,
             secrets: Vec::new(),
@@ -159,6 +168,45 @@ impl BuildConfig {
         self
     }
 
+    /// Keeps the builds' cache in a registry: imported at the start, exported once the packages are
+    /// written. Trouble with it is a warning, never an error.
+    ///
+    /// ```
+    /// use melange2::{BuildConfig, CacheConfig, CacheMode};
+    ///
+    /// BuildConfig::new("hello.yaml").with_cache(CacheConfig {
+    ///     registry: "registry:5000/melange-cache".into(),
+    ///     mode: CacheMode::Max,
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_cache(mut self, cache: CacheConfig) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Speaks plain HTTP with the cache's registry, or accepts any certificate. A registry on
+    /// loopback needs no such permission.
+    #[must_use]
+    pub fn with_insecure_cache_registry(mut self) -> Self {
+        self.cache_insecure = true;
+        self
+    }
+
+    /// Imports this cache too.
+    #[must_use]
+    pub fn with_cache_from(mut self, cache: RemoteCache) -> Self {
+        self.cache_from.push(cache);
+        self
+    }
+
+    /// Exports to this cache too.
+    #[must_use]
+    pub fn with_cache_to(mut self, cache: RemoteCache) -> Self {
+        self.cache_to.push(cache);
+        self
+    }
+
     /// Says how the BuildKit daemon is found.
     #[must_use]
     pub fn with_daemon(mut self, daemon: DaemonOptions) -> Self {
@@ -204,6 +252,20 @@ impl BuildConfig {
     /// As stage 4 takes it.
     pub(crate) fn run_options(&self) -> RunOptions {
         RunOptions::default().with_host_proxies()
+    }
+
+    /// The caches of one plan's build that outlive the daemon.
+    pub(crate) fn remote_caches(&self, plan: &plan::Plan) -> Result<RemoteCaches> {
+        if let Some(cache) = &self.cache {
+            cache.check().map_err(|problem| {
+                let hint = problem.hint().to_owned();
+                Error::config(format!("the cache's registry: {problem}")).hint(hint)
+            })?;
+        }
+        let registry = self.cache.as_ref().zip(plan.packages.first()).map(|(cache, package)| {
+            RegistryCache::new(cache, self.cache_insecure, plan.arch, &package.name)
+        });
+        Ok(RemoteCaches { registry, from: self.cache_from.clone(), to: self.cache_to.clone() })
     }
 
     /// As stage 5 takes it.

@@ -3,7 +3,13 @@
 //! Around the stages: `BuildConfig` holds them, `dockerfile` and `buildkit` use them. Which step
 //! gets which mount is decided in `dockerfile`, not here.
 
+pub mod registry;
+pub mod remote;
+
 use std::fmt;
+
+pub use registry::{CacheConfig, CacheMode};
+pub use remote::{RegistryCache, RemoteCache, RemoteCaches};
 
 /// How a cache mount is shared between steps that run at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -36,8 +36,8 @@ pub mod ui;
 
 pub use build_config::BuildConfig;
 pub use cache::{
-    CacheMount, ccache_cache_mounts, default_cache_mounts, go_cache_mounts, node_cache_mounts,
-    python_cache_mounts, rust_cache_mounts,
+    CacheConfig, CacheMode, CacheMount, ccache_cache_mounts, default_cache_mounts, go_cache_mounts,
+    node_cache_mounts, python_cache_mounts, rust_cache_mounts,
 };
 pub use cli::run;
 pub use commands::build::build;

@@ -18,9 +18,15 @@ pub enum Error {
         /// The end of the log of a private daemon that did not start.
         log: Vec<String>,
     },
-    /// The daemon went away, or refused the spec.
+    /// The daemon refused the spec, or broke on it.
     #[error("{0}")]
     Broken(String),
+    /// A cache that a solve waited for was given up.
+    #[error("a cache was given up: {0}")]
+    Cache(String),
+    /// The daemon was there and is gone.
+    #[error("{0}")]
+    Lost(String),
     /// The daemon can't or may not do what the spec asks for.
     #[error("{message}")]
     Unsupported {

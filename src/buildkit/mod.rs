@@ -9,12 +9,15 @@ mod error;
 mod events;
 mod handshake;
 mod metered;
+mod patience;
 mod process;
 mod rawjson;
+mod remote;
 mod run;
 pub mod script;
 mod signal;
 mod tools;
+mod traffic;
 mod verdict;
 
 use std::path::PathBuf;
@@ -25,6 +28,7 @@ pub use connection::{Connection, Found, PRIVATE, Prune};
 pub use daemon::{PrivateDaemon, Report, Stop, supervise};
 pub use error::{Error, StepFailure};
 pub use metered::{Measures, Metered};
+pub use remote::Caches;
 pub use run::{run, run_with};
 pub use signal::cancelled;
 

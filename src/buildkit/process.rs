@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Output};
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ use super::{rawjson, signal};
 
 /// How long buildctl may take to cancel before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same, of one that is given up because it waits for something that does not come.
+const GIVING_UP: Duration = Duration::from_secs(1);
+/// How often it is looked whether a run is hopeless.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// How a streamed run ended.
 pub(super) struct Finished<T> {
@@ -31,11 +36,13 @@ pub(super) struct Finished<T> {
 
 /// Runs buildctl: stdout goes to `sink` on a thread of its own, lines of stderr to `take_line`.
 ///
-/// A sink that fails ends the run.
+/// A sink that fails ends the run, and so does `is_hopeless` once it is true: it is asked from time
+/// to time on a thread of its own.
 pub(super) fn stream<T: Send>(
     program: &Path,
     argv: &[OsString],
     take_line: impl FnMut(&[u8]),
+    is_hopeless: impl Fn() -> bool + Send,
     sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
 ) -> io::Result<Finished<T>> {
     let (output, stdout) = io::pipe()?;
@@ -47,11 +54,23 @@ pub(super) fn stream<T: Send>(
             let handle = Arc::clone(&handle);
             scope.spawn(move || consume(output, &handle, sink))
         };
+        let (ended, end) = mpsc::channel::<()>();
+        {
+            let handle = Arc::clone(&handle);
+            scope.spawn(move || {
+                while end.recv_timeout(GLANCE) == Err(RecvTimeoutError::Timeout) {
+                    if is_hopeless() {
+                        return stop(&handle, GIVING_UP);
+                    }
+                }
+            });
+        }
         let lines = rawjson::for_each_line(BufReader::new(progress), take_line);
         if lines.is_err() {
             handle.kill()?;
         }
         let status = handle.wait()?.status;
+        drop(ended);
         let (sink, at_end) = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         lines?;
         Ok(Finished { status, sink, at_end })
@@ -94,13 +113,13 @@ fn consume<T>(
     let at_end = stream.at_end;
     drop(stream);
     if !at_end {
-        stop(handle);
+        stop(handle, PATIENCE);
     }
     (result, at_end)
 }
 
-fn stop(handle: &Handle) {
-    let stopped = signal::terminate(handle).and_then(|()| handle.wait_timeout(PATIENCE));
+fn stop(handle: &Handle, patience: Duration) {
+    let stopped = signal::terminate(handle).and_then(|()| handle.wait_timeout(patience));
     if !matches!(stopped, Ok(Some(_)))
         && let Err(error) = handle.kill()
     {

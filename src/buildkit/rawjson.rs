@@ -18,6 +18,9 @@ pub(super) struct SolveStatus {
     /// Vertexes, each as a whole whenever something about it changed.
     #[serde(deserialize_with = "null_default")]
     pub(super) vertexes: Vec<Vertex>,
+    /// Parts of the vertexes' work that have a progress of their own.
+    #[serde(deserialize_with = "null_default")]
+    pub(super) statuses: Vec<Progress>,
     /// Pieces of the vertexes' logs.
     #[serde(deserialize_with = "null_default")]
     pub(super) logs: Vec<Log>,
@@ -42,6 +45,22 @@ pub(super) struct Vertex {
     pub(super) cached: bool,
     /// Why it failed; empty when it did not.
     pub(super) error: String,
+}
+
+/// A part of a vertex's work: a layer that is pulled, or written to a registry.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Progress {
+    /// What it is: `sha256:…`, `writing layer sha256:…`.
+    pub(super) id: String,
+    /// The vertex it belongs to.
+    pub(super) vertex: String,
+    /// Bytes done.
+    pub(super) current: i64,
+    /// Bytes in all, if known.
+    pub(super) total: i64,
+    /// When it ended.
+    pub(super) completed: Option<String>,
 }
 
 /// A piece of a log: not cut at line ends.

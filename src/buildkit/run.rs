@@ -1,6 +1,6 @@
 //! One run of a spec, from its text to its output stream.
 //!
-//! Part of stage 4: joins `argv`, `process`, `events` and `verdict`.
+//! Part of stage 4: joins `argv`, `process`, `events`, `traffic` and `verdict`.
 
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,12 @@ use super::argv::{self, Output, Places, RunOptions};
 use super::connection::Connection;
 use super::error::Error;
 use super::events::Progress;
-use super::{process, rawjson, signal, verdict};
+use super::patience::Patience;
+use super::process::{self, Finished};
+use super::rawjson::{self, SolveStatus};
+use super::signal;
+use super::traffic::Traffic;
+use super::verdict::{self, Tail};
 use crate::dockerfile::Spec;
 use crate::ui::Reporter;
 
@@ -41,19 +46,31 @@ pub fn run_with<T: Send>(
     reporter: &mut dyn Reporter,
     sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
 ) -> Result<T, Error> {
-    let directory = tempfile::Builder::new().prefix("melange2-").tempdir()?;
-    let places = Places::real(spec, directory.path());
-    lay_out(spec, &places)?;
-    let mut words = connection.flags();
-    words.extend(argv::build(spec, &places, &Output::TarStream, options));
+    let mut traffic = Traffic::default();
+    run_watched(connection, spec, options, labels, &mut traffic, reporter, sink)
+}
+
+/// Like [`run_with`]; `traffic` tells afterwards how the caches fared.
+pub(super) fn run_watched<T: Send>(
+    connection: &Connection,
+    spec: &Spec,
+    options: &RunOptions,
+    labels: &[String],
+    traffic: &mut Traffic,
+    reporter: &mut dyn Reporter,
+    sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
+) -> Result<T, Error> {
     let stages = spec.stages.iter().map(|(name, _)| name.as_str());
     let mut progress = Progress::new(stages, labels);
-    let mut tail = verdict::Tail::default();
-    let take_line = |line: &[u8]| match rawjson::parse(line) {
-        Some(status) => progress.update(&status, reporter),
-        None => tail.push(line),
+    let patience = Patience::new();
+    let take = |status: &SolveStatus| {
+        progress.update(status, reporter);
+        traffic.update(status);
+        patience.note(traffic.wait(), traffic.beat());
     };
-    let finished = process::stream(connection.buildctl(), &words, take_line, sink)?;
+    let is_hopeless = || patience.is_exhausted(&|| Ok(()));
+    let (finished, tail) =
+        solve(connection, spec, options, &Output::TarStream, take, is_hopeless, sink)?;
     let succeeded = finished.status.success();
     progress.finish(succeeded, reporter);
     if signal::cancelled() {
@@ -62,15 +79,42 @@ pub fn run_with<T: Send>(
     match finished.sink {
         // The sink gave up of itself, and buildctl was stopped because of that.
         Err(error) if !finished.at_end => Err(Error::Sink(error)),
-        _ if !succeeded => Err(verdict::failure(
-            &progress,
-            &tail,
-            finished.status,
-            &spec.platform,
-            connection.addr(),
-        )),
+        _ if !succeeded => match patience.given_up() {
+            Some(why) => Err(Error::Cache(why)),
+            None => Err(verdict::failure(
+                &progress,
+                &tail,
+                finished.status,
+                &spec.platform,
+                connection.addr(),
+            )),
+        },
         result => result.map_err(Error::Sink),
     }
+}
+
+/// Runs buildctl once; events go to `take`, its own words are kept.
+pub(super) fn solve<T: Send>(
+    connection: &Connection,
+    spec: &Spec,
+    options: &RunOptions,
+    output: &Output,
+    mut take: impl FnMut(&SolveStatus),
+    is_hopeless: impl Fn() -> bool + Send,
+    sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
+) -> Result<(Finished<T>, Tail), Error> {
+    let directory = tempfile::Builder::new().prefix("melange2-").tempdir()?;
+    let places = Places::real(spec, directory.path());
+    lay_out(spec, &places)?;
+    let mut words = connection.flags();
+    words.extend(argv::build(spec, &places, output, options));
+    let mut tail = Tail::default();
+    let take_line = |line: &[u8]| match rawjson::parse(line) {
+        Some(status) => take(&status),
+        None => tail.push(line),
+    };
+    let finished = process::stream(connection.buildctl(), &words, take_line, is_hopeless, sink)?;
+    Ok((finished, tail))
 }
 
 /// Writes the Dockerfile and the scripts, with modes that depend on no umask: a mode is part of a

@@ -94,7 +94,7 @@ pub(super) fn failure(
 
 fn lost(heard: bool, text: &str, addr: &str) -> Error {
     if heard {
-        return Error::Broken(format!("the connection to BuildKit at `{addr}` was lost: {text}"));
+        return Error::Lost(format!("the connection to BuildKit at `{addr}` was lost: {text}"));
     }
     Error::Unreachable {
         message: format!("BuildKit at `{addr}` can't be reached: {text}"),
@@ -211,7 +211,7 @@ mod tests {
         let said = "error: failed to receive status: rpc error: code = Unavailable desc = error reading from server: EOF";
         let error = "process \"x\" did not complete successfully: exit code: 137";
         for events in [&[STARTED][..], &[STARTED, &failed(error)]] {
-            let Error::Broken(message) = verdict(events, said) else { panic!() };
+            let Error::Lost(message) = verdict(events, said) else { panic!() };
             assert!(message.starts_with("the connection to BuildKit at `unix:///s` was lost"));
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::options::{DaemonArgs, OutputArgs, RecipeArgs};
 use crate::arch::Arch;
 use crate::build_config::BuildConfig;
-use crate::buildkit::{self, Connection, Measures, Metered};
+use crate::buildkit::{self, Caches, Connection, Measures, Metered};
 use crate::error::{Error, Kind, Result};
 use crate::package::Built;
 use crate::plan::Plan;
@@ -31,12 +31,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     for package in &built {
         ui.status(&format!("wrote {} ({})", package.path.display(), size(package.size)));
     }
-    Ok(())
+    if buildkit::cancelled() { Err(buildkit::Error::Cancelled.into()) } else { Ok(()) }
 }
 
 /// Builds a recipe for each architecture of the configuration and returns what was written.
 ///
-/// A recipe that excludes an architecture by `target-architecture` is passed over with a warning.
+/// A recipe that excludes an architecture by `target-architecture` is passed over with a warning. A
+/// signal while a cache is exported ends the work, but takes nothing back: `buildkit::cancelled`
+/// tells.
 pub fn build(config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Vec<Built>> {
     let recipe = config::load(&config.recipe)?;
     let mut built = Vec::new();
@@ -45,6 +47,9 @@ pub fn build(config: &BuildConfig, reporter: &mut dyn Reporter) -> Result<Vec<Bu
             Some(plan) => {
                 reporter.diagnostics(&plan.warnings);
                 built.extend(build_plan(&plan, config, reporter)?);
+                if buildkit::cancelled() {
+                    break;
+                }
             }
             None => reporter.warning(&excluded(config, arch)),
         }
@@ -57,15 +62,21 @@ fn build_plan(
     config: &BuildConfig,
     reporter: &mut dyn Reporter,
 ) -> Result<Vec<Built>> {
+    let wanted = config.remote_caches(plan)?;
     let daemon = Connection::find(&config.daemon)?;
-    // A private daemon takes a moment to start: let it do so while the environment is made.
-    let (connection, environment) = std::thread::scope(|scope| {
-        let connection = scope.spawn(|| daemon.open());
+    // A private daemon takes a moment to start, and a registry to answer: let them do so while the
+    // environment is made.
+    let (opened, environment) = std::thread::scope(|scope| {
+        let opened = scope.spawn(|| {
+            let connection = daemon.open()?;
+            let caches = Caches::look_up(&connection, wanted);
+            Ok::<_, buildkit::Error>((connection, caches))
+        });
         let environment = environment::prepare(plan, config, reporter);
-        (connection.join(), environment)
+        (opened.join(), environment)
     });
     let environment = environment?;
-    let connection = connection
+    let (connection, mut caches) = opened
         .map_err(|_| Error::new(Kind::Buildkit, "looking for the BuildKit daemon failed"))??;
 
     environment.check_shell(plan)?;
@@ -73,14 +84,16 @@ fn build_plan(
     for note in &spec.notes {
         reporter.warning(note);
     }
+    caches.report(reporter);
     let (built, measures, times) =
-        run_spec(plan, &spec, config, &environment, &connection, reporter)
+        run_spec(plan, &spec, config, &environment, &connection, &mut caches, reporter)
             .map_err(|error| explain(error, plan, &spec))?;
     reporter.took("BuildKit", times.total.saturating_sub(times.packaging));
     reporter.took("packaging", times.packaging);
     if let Some(digest) = measures.digest {
         reporter.phase(&format!("output {} ({})", digest.oci(), size(measures.bytes)));
     }
+    caches.export(&connection, &spec, &config.run_options(), reporter);
     Ok(built)
 }
 
@@ -97,13 +110,14 @@ fn run_spec(
     config: &BuildConfig,
     environment: &environment::Prepared,
     connection: &Connection,
+    caches: &mut Caches,
     reporter: &mut dyn Reporter,
 ) -> Result<(Vec<Built>, Measures, Times), buildkit::Error> {
     let options = config.package_options(&environment.locked);
     let (run, labels, detailed) = (config.run_options(), labels(plan, spec), reporter.detailed());
     let begin = Instant::now();
     let (built, measures, packaging) =
-        buildkit::run_with(connection, spec, &run, &labels, reporter, |stream| {
+        caches.run(connection, spec, &run, &labels, reporter, |stream| {
             let begin = Instant::now();
             let mut stream = Metered::new(stream, detailed);
             let built = package::assemble(plan, &mut stream, &options)?;

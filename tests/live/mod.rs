@@ -15,6 +15,7 @@ mod faults;
 mod isolation;
 mod melange;
 mod progress;
+mod registry;
 mod rootless;
 mod steps;
 mod trust;

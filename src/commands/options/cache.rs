@@ -1,7 +1,7 @@
 //! Which caches a build uses: flags of `build` and `render`.
 
 use crate::build_config::BuildConfig;
-use crate::cache::{self, CacheMount};
+use crate::cache::{self, CacheConfig, CacheMode, CacheMount, RemoteCache};
 use crate::dockerfile::CacheChoice;
 use crate::error::{Error, Result};
 
@@ -16,6 +16,23 @@ pub struct CacheArgs {
     /// One more cache mount: `id=…,target=…[,sharing=locked]`.
     #[arg(long, value_name = "MOUNT")]
     cache_mount: Vec<String>,
+    /// Keep the builds' cache in this repository of a registry too, such as
+    /// `registry:5000/melange-cache`: imported at the start, exported once the packages are written.
+    #[arg(long, value_name = "REPO", env = "CACHE_REGISTRY", hide_env_values = true)]
+    cache_registry: Option<String>,
+    /// What is kept there: `max`, the results of all steps, or `min`, the end result.
+    #[arg(long, value_name = "MODE", env = "CACHE_MODE", default_value = "max")]
+    cache_mode: String,
+    /// Speak plain HTTP with that registry, or accept any certificate. Not needed on loopback.
+    #[arg(long)]
+    cache_registry_insecure: bool,
+    /// One more cache to import: `type=local,src=DIR`, or registry, s3, gha, azblob as docker
+    /// buildx writes them.
+    #[arg(long, value_name = "CACHE")]
+    cache_from: Vec<String>,
+    /// One more cache to export to: `type=local,dest=DIR,mode=max`, or as with `--cache-from`.
+    #[arg(long, value_name = "CACHE")]
+    cache_to: Vec<String>,
 }
 
 impl CacheArgs {
@@ -28,8 +45,36 @@ impl CacheArgs {
                 .map_err(|problem| Error::config(format!("`--cache-mount {text}`: {problem}")))?;
             config.cache_mounts.push(mount);
         }
+        config.cache = self.registry()?;
+        config.cache_insecure = self.cache_registry_insecure;
+        config.cache_from = remote("--cache-from", &self.cache_from)?;
+        config.cache_to = remote("--cache-to", &self.cache_to)?;
         Ok(())
     }
+
+    /// The registry cache; an empty name, as an unset variable of a deployment gives it, is none.
+    fn registry(&self) -> Result<Option<CacheConfig>> {
+        let mode = self.cache_mode.parse::<CacheMode>().map_err(|problem| {
+            Error::config(format!("`--cache-mode {}`: {problem}", self.cache_mode))
+        })?;
+        let Some(registry) = self.cache_registry.clone().filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        let cache = CacheConfig { registry, mode };
+        cache.check().map_err(|problem| {
+            let hint = problem.hint().to_owned();
+            Error::config(format!("`--cache-registry`: {problem}")).hint(hint)
+        })?;
+        Ok(Some(cache))
+    }
+}
+
+/// Caches of other kinds. Their text may hold credentials: an error does not repeat it.
+fn remote(flag: &str, texts: &[String]) -> Result<Vec<RemoteCache>> {
+    let parse = |text: &String| {
+        text.parse().map_err(|problem| Error::config(format!("`{flag}`: {problem}")))
+    };
+    texts.iter().map(parse).collect()
 }
 
 fn parse_cache_mounts(words: &[String]) -> Result<(CacheChoice, Vec<CacheMount>)> {

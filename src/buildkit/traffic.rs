@@ -1,0 +1,220 @@
+//! What BuildKit's events tell of the caches that outlive the daemon: imports, exports, layers that
+//! are pulled, and whether anything moves.
+//!
+//! Part of stage 4. Pure: no clock, no I/O. How long to wait is decided by `patience`; what the steps
+//! do is told by `events`.
+
+use std::collections::HashMap;
+
+use super::patience::Wait;
+use super::rawjson::{SolveStatus, Vertex};
+
+/// How many vertexes and parts of them are followed: far more than a spec can have.
+const MOST: usize = 200_000;
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    vertexes: HashMap<String, Seen>,
+    parts: HashMap<(String, String), Part>,
+    beat: u64,
+    import_error: Option<String>,
+    export_error: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    role: Role,
+    started: bool,
+    completed: bool,
+    /// Sent again without `cached` while its layers are pulled: once cached stays cached.
+    cached: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Role {
+    #[default]
+    Work,
+    Import,
+    Export,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Part {
+    current: i64,
+    total: i64,
+    completed: bool,
+}
+
+impl Traffic {
+    /// Takes in one line of events.
+    pub(super) fn update(&mut self, status: &SolveStatus) {
+        for vertex in &status.vertexes {
+            self.vertex(vertex);
+        }
+        for part in &status.statuses {
+            let key = (part.vertex.clone(), part.id.clone());
+            if self.parts.len() >= MOST && !self.parts.contains_key(&key) {
+                continue;
+            }
+            let completed = part.completed.is_some();
+            let now = Part { current: part.current, total: part.total, completed };
+            if self.parts.get(&key) != Some(&now) {
+                self.parts.insert(key, now);
+                self.beat += 1;
+            }
+        }
+        if !status.logs.is_empty() {
+            self.beat += 1;
+        }
+    }
+
+    /// Differs from what it was before whenever something has moved.
+    pub(super) fn beat(&self) -> u64 {
+        self.beat
+    }
+
+    /// What the solve waits for, if it waits for nothing but a cache.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        let open = |role| self.vertexes.values().any(|seen| seen.is_open() && seen.role == role);
+        if open(Role::Import) {
+            return Some(Wait::Import);
+        }
+        if open(Role::Export) {
+            // Before that, layers are compressed, which may take any time.
+            let sending = |id: &str| id.starts_with("writing ") || id.starts_with("sending cache");
+            let sends = self.parts.iter().any(|((_, id), part)| sending(id) && !part.completed);
+            return sends.then_some(Wait::Send);
+        }
+        let works = |seen: &Seen| seen.is_open() && seen.role == Role::Work && !seen.cached;
+        if self.vertexes.values().any(works) {
+            return None;
+        }
+        let is_pull = |((vertex, id), part): (&(String, String), &Part)| {
+            let cached = self.vertexes.get(vertex).is_some_and(|seen| seen.cached);
+            cached && id.starts_with("sha256:") && !part.completed && part.current < part.total
+        };
+        self.parts.iter().any(is_pull).then_some(Wait::Pull)
+    }
+
+    /// Why a cache could not be imported, but for one that is not there yet.
+    pub(super) fn import_error(&self) -> Option<&str> {
+        self.import_error.as_deref()
+    }
+
+    /// Why a cache could not be exported.
+    pub(super) fn export_error(&self) -> Option<&str> {
+        self.export_error.as_deref()
+    }
+
+    fn vertex(&mut self, vertex: &Vertex) {
+        if self.vertexes.len() >= MOST && !self.vertexes.contains_key(&vertex.digest) {
+            return;
+        }
+        let role = match vertex.name.as_str() {
+            name if name.starts_with("importing cache manifest") => Role::Import,
+            name if name.starts_with("exporting cache") => Role::Export,
+            _ => Role::Work,
+        };
+        let seen = self.vertexes.entry(vertex.digest.clone()).or_default();
+        let before = (seen.started, seen.completed, seen.cached);
+        seen.role = role;
+        seen.started = vertex.started.is_some();
+        seen.completed = vertex.completed.is_some();
+        seen.cached |= vertex.cached;
+        if before != (seen.started, seen.completed, seen.cached) {
+            self.beat += 1;
+        }
+        if !vertex.error.is_empty() {
+            let place = match role {
+                Role::Import if !is_missing(&vertex.error) => &mut self.import_error,
+                Role::Export => &mut self.export_error,
+                _ => return,
+            };
+            place.get_or_insert_with(|| vertex.error.clone());
+        }
+    }
+}
+
+impl Seen {
+    fn is_open(&self) -> bool {
+        self.started && !self.completed
+    }
+}
+
+/// Whether a registry's answer means that there is no such cache (yet).
+pub(super) fn is_missing(error: &str) -> bool {
+    error.trim_end().ends_with("not found")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::buildkit::rawjson;
+
+    const OPEN: &str = r#","started":"2026-01-01T00:00:00Z""#;
+    const DONE: &str = r#","started":"2026-01-01T00:00:00Z","completed":"2026-01-01T00:00:01Z""#;
+
+    fn vertex(name: &str, rest: &str) -> String {
+        format!(r#"{{"vertexes":[{{"digest":"{name}","name":"{name}"{rest}}}]}}"#)
+    }
+
+    fn part(vertex: &str, id: &str, rest: &str) -> String {
+        format!(r#"{{"statuses":[{{"vertex":"{vertex}","id":"{id}"{rest}}}]}}"#)
+    }
+
+    fn seen(lines: &[String]) -> Traffic {
+        let mut traffic = Traffic::default();
+        for line in lines {
+            traffic.update(&rawjson::parse(line.as_bytes()).expect(line));
+        }
+        traffic
+    }
+
+    #[test]
+    fn an_import_is_waited_for_until_it_ends() {
+        let name = "importing cache manifest from r/c:t";
+        let mut lines = vec![vertex(name, OPEN)];
+        assert_eq!(seen(&lines).wait(), Some(Wait::Import));
+        lines.push(vertex(name, &format!(r#"{DONE},"error":"r/c:t: not found""#)));
+        assert_eq!((seen(&lines).wait(), seen(&lines).import_error()), (None, None));
+        lines.push(vertex(name, &format!(r#"{DONE},"error":"502 Bad Gateway""#)));
+        assert_eq!(seen(&lines).import_error(), Some("502 Bad Gateway"));
+    }
+
+    #[test]
+    fn compressing_is_no_waiting_and_sending_is() {
+        let name = "exporting cache to registry";
+        let mut lines =
+            vec![vertex(name, OPEN), part(name, "preparing build cache for export", "")];
+        assert_eq!(seen(&lines).wait(), None);
+        lines.push(part(name, "writing layer sha256:a", ""));
+        assert_eq!(seen(&lines).wait(), Some(Wait::Send));
+        let beat = seen(&lines).beat();
+        lines.push(part(name, "writing layer sha256:a", ""));
+        assert_eq!(seen(&lines).beat(), beat, "told again");
+        lines.push(vertex(name, &format!(r#"{DONE},"error":"disk full""#)));
+        let traffic = seen(&lines);
+        assert!(traffic.beat() > beat);
+        assert_eq!((traffic.wait(), traffic.export_error()), (None, Some("disk full")));
+    }
+
+    #[test]
+    fn a_layer_is_waited_for_while_no_step_runs() {
+        let (cached, step) = ("[step-01 1/1] RUN a", "[step-02 1/1] RUN b");
+        let mut lines = vec![
+            vertex(cached, &format!(r#"{DONE},"cached":true"#)),
+            part(cached, "sha256:abc", r#","total":100"#),
+        ];
+        assert_eq!(seen(&lines).wait(), Some(Wait::Pull));
+        let beat = seen(&lines).beat();
+        lines.push(part(cached, "sha256:abc", r#","current":50,"total":100"#));
+        assert!(seen(&lines).beat() > beat, "bytes came");
+        lines.push(vertex(step, OPEN));
+        assert_eq!(seen(&lines).wait(), None, "a step runs");
+        lines.push(vertex(step, DONE));
+        assert_eq!(seen(&lines).wait(), Some(Wait::Pull));
+        lines.push(part(cached, "sha256:abc", r#","current":100,"total":100"#));
+        assert_eq!(seen(&lines).wait(), None, "it is being unpacked");
+    }
+}

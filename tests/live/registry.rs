@@ -1,0 +1,262 @@
+//! The registry cache: what one daemon built, another does not build again. What ran is told by
+//! counters that the steps write outside of their results.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{content, recipe};
+use crate::support::TestEnv;
+use crate::support::lab::{Lab, nonce};
+use crate::support::serve::Registry;
+
+/// A daemon that has seen nothing yet, and ends with the value.
+struct Fresh<'a> {
+    lab: &'a Lab,
+    env: &'a TestEnv,
+    state: PathBuf,
+}
+
+impl<'a> Fresh<'a> {
+    fn new(lab: &'a Lab, env: &'a TestEnv, name: &str) -> Self {
+        Self { lab, env, state: env.work().join(name) }
+    }
+
+    fn here(&self, mut command: Command) -> Command {
+        command.env("MELANGE2_DAEMON_DIR", &self.state);
+        command
+    }
+
+    fn build(&self, recipe: &str, flags: &[&str]) -> String {
+        let mut command = self.here(self.lab.build(self.env, recipe));
+        self.lab.ok(self.env, command.args(flags))
+    }
+
+    /// Which steps ran on this daemon, in order.
+    fn ran(&self, name: &str) -> String {
+        let script = format!(
+            "# {}\nmkdir -p ${{{{targets.destdir}}}}\ntouch /var/cache/melange/{name}\ncp /var/cache/melange/{name} ${{{{targets.destdir}}}}/count",
+            nonce()
+        );
+        self.env.write("counter.yaml", recipe("counter", &[("read", &script)]));
+        self.build("counter.yaml", &[]);
+        content(self.env, "counter-1.0.0-r0", "count")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn daemon(&self, verb: &str) -> String {
+        let mut command = self.here(self.lab.melange2(self.env));
+        self.lab.ok(self.env, command.args(["daemon", verb]))
+    }
+}
+
+impl Drop for Fresh<'_> {
+    fn drop(&mut self) {
+        let mut command = self.here(self.lab.melange2(self.env));
+        let _ = command.args(["daemon", "stop", "--force"]).output();
+    }
+}
+
+/// Three steps that count their runs; the last one's output differs with each run.
+fn counting(package: &str, name: &str) -> String {
+    let count =
+        |step: &str| format!("echo {step} >> /var/cache/melange/{name}\necho {step} > {step}");
+    let out =
+        "mkdir -p ${{targets.destdir}}/usr/share\ndate +%s%N > ${{targets.destdir}}/usr/share/when";
+    let last = format!("{}\n{out}", count("third"));
+    recipe(package, &[("first", &count("first")), ("second", &count("second")), ("third", &last)])
+}
+
+/// The same, with another second step.
+fn edited(recipe: &str) -> String {
+    recipe.replace("echo second > second", "echo edited > second")
+}
+
+fn package(env: &TestEnv, file: &str) -> Vec<u8> {
+    fs_err::read(env.work().join("packages/x86_64").join(file)).unwrap()
+}
+
+fn no_warning(text: &str) {
+    assert!(!text.contains("warning"), "{text}");
+}
+
+#[test]
+fn a_second_daemon_runs_nothing_and_makes_the_same_package() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start(&env);
+    // Plain HTTP on loopback needs no flag, whatever loopback is called.
+    let repository = registry.address.replace("127.0.0.1", "localhost") + "/melange-cache";
+    let cache = ["--cache-registry", repository.as_str()];
+    env.write("counted.yaml", counting("counted", &name));
+
+    let first = Fresh::new(lab, &env, "first");
+    let text = first.build("counted.yaml", &cache);
+    let expected = format!("no cache yet in `{repository}:default-x86_64-counted`");
+    assert!(text.contains(&expected), "{text}");
+    no_warning(&text);
+    assert_eq!(first.ran(&name), "first second third");
+    let built = package(&env, "counted-1.0.0-r0.apk");
+    fs_err::remove_dir_all(env.work().join("packages")).unwrap();
+
+    let second = Fresh::new(lab, &env, "second");
+    let text = second.build("counted.yaml", &cache);
+    no_warning(&text);
+    assert!(!text.contains("no cache yet"), "{text}");
+    assert_eq!(text.matches("CACHED").count(), 3, "{text}");
+    assert_eq!(package(&env, "counted-1.0.0-r0.apk"), built);
+    // The environment's layers were not unpacked: nothing ran in it.
+    let usage = second.daemon("status");
+    assert_eq!(second.ran(&name), "", "{usage}");
+}
+
+/// What a build against a registry's cache runs on a fresh daemon once the second step is edited.
+fn ran_after_an_edit(lab: &Lab, mode: &str) -> String {
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start(&env);
+    let repository = format!("{}/cache", registry.address);
+    let cache = ["--cache-registry", repository.as_str(), "--cache-mode", mode];
+    let text = counting("counted", &name);
+    env.write("counted.yaml", &text);
+    Fresh::new(lab, &env, "first").build("counted.yaml", &cache);
+    env.write("counted.yaml", edited(&text));
+    let second = Fresh::new(lab, &env, "second");
+    let text = second.build("counted.yaml", &cache);
+    no_warning(&text);
+    let ran = second.ran(&name);
+    // What the summary says is what the counters say.
+    assert_eq!(text.matches("CACHED").count(), 3 - ran.split(' ').count(), "{text}");
+    // And once more on the first mode's cache: the edited build was exported, too.
+    let third = Fresh::new(lab, &env, "third");
+    no_warning(&third.build("counted.yaml", &cache));
+    assert_eq!(third.ran(&name), "", "{mode}");
+    ran
+}
+
+#[test]
+fn max_keeps_all_steps() {
+    let Some(lab) = Lab::find() else { return };
+    assert_eq!(ran_after_an_edit(lab, "max"), "second third");
+}
+
+#[test]
+fn min_keeps_the_end_alone() {
+    let Some(lab) = Lab::find() else { return };
+    assert_eq!(ran_after_an_edit(lab, "min"), "first second third");
+}
+
+#[test]
+fn losing_the_whole_registry_costs_time_only() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let cache = |registry: &Registry| format!("{}/cache", registry.address);
+    env.write("counted.yaml", counting("counted", &name));
+    let first = Fresh::new(lab, &env, "first");
+    let registry = Registry::start(&env);
+    first.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
+    let built = package(&env, "counted-1.0.0-r0.apk");
+    drop(registry);
+    fs_err::remove_dir_all(env.work().join("registry")).unwrap();
+
+    // Lost: the daemon still has everything, and brings it back.
+    let registry = Registry::start(&env);
+    let text = first.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
+    no_warning(&text);
+    assert_eq!(package(&env, "counted-1.0.0-r0.apk"), built);
+    assert_eq!(first.ran(&name), "first second third");
+    let second = Fresh::new(lab, &env, "second");
+    second.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
+    assert_eq!(second.ran(&name), "");
+    drop(registry);
+    fs_err::remove_dir_all(env.work().join("registry")).unwrap();
+
+    // Lost with the daemons: everything runs, once.
+    let registry = Registry::start(&env);
+    let third = Fresh::new(lab, &env, "third");
+    let text = third.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
+    no_warning(&text);
+    assert_eq!(third.ran(&name), "first second third");
+}
+
+#[test]
+fn each_build_has_a_tag_of_its_own_and_shares_blobs() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start(&env);
+    let daemon = Fresh::new(lab, &env, "daemon");
+    let repository = format!("{}/cache", registry.address);
+    let build = |package: &str, version: &str| {
+        let text = counting(package, &name).replace("1.0.0", version);
+        env.write("counted.yaml", text);
+        let mut command = daemon.here(lab.build(&env, "counted.yaml"));
+        // As a deployment sets it.
+        command.env("CACHE_REGISTRY", &repository).env("CACHE_MODE", "max");
+        no_warning(&lab.ok(&env, &mut command));
+    };
+    build("counted", "1.0.0");
+    build("counted++", "1.0.0");
+    build("counted", "1.0.1");
+    let get = |path: &str| -> serde_json::Value {
+        let url = format!("http://{}/v2/cache/{path}", registry.address);
+        let accept = "application/vnd.oci.image.manifest.v1+json";
+        let mut answer = ureq::get(&url).header("Accept", accept).call().unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    // Versions of a package follow each other on one tag.
+    let tags = get("tags/list");
+    let mut tags: Vec<_> =
+        tags["tags"].as_array().unwrap().iter().filter_map(|tag| tag.as_str()).collect();
+    tags.sort_unstable();
+    assert_eq!(tags, ["default-x86_64-counted", "default-x86_64-counted_2B_2B"]);
+    // OCI media types, zstd for what BuildKit packs itself.
+    let manifest = get("manifests/default-x86_64-counted");
+    assert_eq!(manifest["mediaType"], "application/vnd.oci.image.manifest.v1+json");
+    let layers = manifest["layers"].as_array().unwrap();
+    let of_type = |suffix: &str| {
+        let media_type = format!("application/vnd.oci.image.layer.v1.tar+{suffix}");
+        layers.iter().filter(|layer| layer["mediaType"] == media_type.as_str()).count()
+    };
+    assert!(of_type("zstd") >= 3, "{manifest:#}");
+    assert_eq!(of_type("zstd") + of_type("gzip"), layers.len(), "{manifest:#}");
+}
+
+#[test]
+fn a_directory_is_a_cache_as_well() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    env.write("counted.yaml", counting("counted", &name));
+    let first = Fresh::new(lab, &env, "first");
+    let both =
+        ["--cache-from", "type=local,src=cache", "--cache-to", "type=local,dest=cache,mode=max"];
+    // Not there yet.
+    no_warning(&first.build("counted.yaml", &both));
+    let built = package(&env, "counted-1.0.0-r0.apk");
+    let second = Fresh::new(lab, &env, "second");
+    no_warning(&second.build("counted.yaml", &both));
+    assert_eq!(second.ran(&name), "");
+    assert_eq!(package(&env, "counted-1.0.0-r0.apk"), built);
+}
+
+#[test]
+fn a_repository_with_a_tag_or_credentials_is_refused_and_nothing_repeats_them() {
+    let env = TestEnv::new();
+    env.write("counted.yaml", counting("counted", "nothing"));
+    let refused = |flag: &str, value: &str| {
+        let mut command = env.command(env!("CARGO_BIN_EXE_melange2"));
+        let output = command.args(["build", "counted.yaml", flag, value]).output().unwrap();
+        let text = env.text(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(!text.contains("hush"), "{text}");
+        text
+    };
+    let text = refused("--cache-registry", "registry:5000/cache:latest");
+    assert!(text.contains("has a tag") && text.contains("leave it out"), "{text}");
+    let text = refused("--cache-registry", "me:hush@registry:5000/cache");
+    assert!(text.contains("docker login"), "{text}");
+    let text = refused("--cache-to", "type=s4,secret_access_key=hush");
+    assert!(text.contains("type=KIND"), "{text}");
+    let text = refused("--cache-from", "https://me:hush@registry/cache:a");
+    assert!(text.contains("docker login"), "{text}");
+    refused("--cache-mode", "some");
+}
