@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use melange2::arch::Arch;
+
 use crate::support::{TestEnv, parts};
 
 /// Runs `scripts/corpus` on a folder, with the program under test and, if there is one, melange.
@@ -55,6 +57,58 @@ fn all_of_wolfi_compiles_as_expected_and_as_melange_compiles_it() {
     assert_eq!(skipped.len(), 1, "{text}");
     assert!(skipped[0].starts_with("font-stix-otf-arm: "), "{text}");
     assert!(skipped[0].contains("is not for x86_64 (`target-architecture`)"), "{text}");
+}
+
+/// Recipes of this project with what Wolfi's do not have: every key of the schema, every form of a
+/// YAML value, transforms, conditions, inputs, references.
+#[test]
+fn the_rest_of_the_language_compiles_as_melange_compiles_it() {
+    if parts::program("melange").is_none() {
+        return parts::without("there is no melange to compare with");
+    }
+    let folder = Path::new("tests/fixtures/language");
+    let count = fs_err::read_dir(folder.join("recipes")).unwrap().count();
+    // melange calls it loong64 in triplets, which no compiler knows.
+    for arch in Arch::ALL.into_iter().filter(|&arch| arch != Arch::Loongarch64) {
+        let Some(output) = corpus(folder, &["--arch", arch.apk()]) else { return };
+        let (text, last) = said(&output);
+        let skipped = text.lines().filter(|line| line.contains(": skipped: ")).count();
+        let equal = format!("{} equal, 0 different, 0 failed", count - skipped);
+        assert_eq!(last, equal, "{arch}: {text}");
+        assert!(skipped <= 2, "{text}");
+    }
+}
+
+#[test]
+fn variables_environment_and_options_from_outside_are_melanges() {
+    if parts::program("melange").is_none() {
+        return parts::without("there is no melange to compare with");
+    }
+    let env = TestEnv::new();
+    env.write("vars.yaml", "a: from-file\nnew: 1.10\nempty:\n");
+    env.write("one.env", "export A=one\nB='two words' # why\nGOPATH=/env\nRECIPE=env\n");
+    env.write("two.env", "A=two\nC=\"x\\ny\"\n");
+    env.write(
+        "recipes/outside.yaml",
+        "package: {name: outside, version: 1, epoch: 0}\nvars: {a: own, keep: own}\n\
+         environment: {environment: {RECIPE: own}, contents: {packages: [x]}}\n\
+         options: {o: {}, p: {}}\npipeline:\n  - name: ${{vars.a}} ${{vars.keep}} ${{vars.new}} \
+         x${{vars.empty}}\n  - {if: \"${{options.o.enabled}} == 'true'\", needs: {packages: [o]}}\n  \
+         - {if: \"${{options.p.enabled}} == 'true'\", needs: {packages: [p]}}\n",
+    );
+    let path = |name: &str| env.work().join(name).display().to_string();
+    let output = corpus(
+        &env.work(),
+        &[
+            &format!("--flag=--vars-file={}", path("vars.yaml")),
+            &format!("--flag=--env-file={},{}", path("one.env"), path("two.env")),
+            "--flag=--build-option=o",
+            "--flag=--package-append=appended",
+        ],
+    );
+    let Some(output) = output else { return };
+    let (text, last) = said(&output);
+    assert_eq!(last, "1 equal, 0 different, 0 failed", "{text}");
 }
 
 #[test]

@@ -122,10 +122,14 @@ impl Field for Condition {
 }
 
 impl<T: Field> Field for Vec<T> {
+    /// Items that are null are none, as in Go's reader.
     fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
         match &node.value {
             _ if node.is_null() => Vec::new(),
-            Value::List(items) => items.iter().map(|item| T::read(item, reader)).collect(),
+            Value::List(items) => {
+                let items = items.iter().filter(|item| !item.is_null());
+                items.map(|item| T::read(item, reader)).collect()
+            }
             _ => reader.wrong_type(node, "a list"),
         }
     }
@@ -165,9 +169,10 @@ impl<T: Field> Field for Option<T> {
 }
 
 impl Field for Dict {
+    /// An entry whose key is null is none, as in Go's reader.
     fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
         let mut dict = Self::default();
-        for (key, node) in reader.entries(node) {
+        for (key, node) in reader.entries(node).iter().filter(|(key, _)| !key.is_null()) {
             let value = Text::read(node, reader);
             let entry = Entry { key: reader.span(&key.bytes), value };
             dict.0.insert(key.text.clone(), entry);
@@ -195,8 +200,8 @@ impl Field for Dict {
 /// Named parts (`inputs`, `options`).
 impl<T: Field> Field for IndexMap<String, T> {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
-        let entries = reader.entries(node);
-        entries.iter().map(|(key, node)| (key.text.clone(), T::read(node, reader))).collect()
+        let entries = reader.entries(node).iter().filter(|(key, _)| !key.is_null());
+        entries.map(|(key, node)| (key.text.clone(), T::read(node, reader))).collect()
     }
 
     fn json(&self) -> JsonValue {
@@ -218,13 +223,18 @@ impl Field for bool {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
         match &node.value {
             _ if node.is_null() => false,
-            // YAML 1.1's words, which Go's reader takes where a boolean is expected.
+            // YAML 1.1's words, which Go's reader takes where a boolean is expected, even quoted.
             Value::Plain(text) => match text.as_str() {
                 "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y"
                 | "Y" => true,
                 "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n"
                 | "N" => false,
                 _ => reader.wrong_type(node, "`true` or `false`"),
+            },
+            Value::Quoted(text) => match text.as_str() {
+                "yes" | "on" | "y" | "Y" => true,
+                "no" | "off" | "n" | "N" => false,
+                _ => reader.wrong_type(node, "`true` or `false`, without quotes"),
             },
             _ => reader.wrong_type(node, "`true` or `false`, without quotes"),
         }

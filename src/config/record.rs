@@ -7,7 +7,8 @@
 ///
 /// Each field is `name: Type = "key" [flags]`. Flags: `early` — early substitution reaches it;
 /// `always` — `compile` prints it even when empty; `silent` — `compile` never prints it;
-/// `capital` — `compile` prints its key with a capital, where upstream forgot to name it.
+/// `capital` — `compile` prints its key with a capital, where upstream forgot to name it; `nil` —
+/// `compile` prints an empty list as `null`, what Go makes of one that is not given.
 macro_rules! record {
     (
         $(#[$meta:meta])*
@@ -53,9 +54,15 @@ macro_rules! record {
                     let always = record!(@has always [$($flag)*]);
                     if !silent && (always || !$crate::config::field::Field::is_unset(&self.$field)) {
                         let capital = record!(@has capital [$($flag)*]);
+                        let nil = record!(@has nil [$($flag)*])
+                            && $crate::config::field::Field::is_unset(&self.$field);
                         json.insert(
                             if capital { capitalised($key) } else { $key.to_owned() },
-                            $crate::config::field::Field::json(&self.$field),
+                            if nil {
+                                serde_json::Value::Null
+                            } else {
+                                $crate::config::field::Field::json(&self.$field)
+                            },
                         );
                     }
                 )*
@@ -86,6 +93,9 @@ macro_rules! record {
     (@has always []) => { false };
     (@has always [always $($rest:ident)*]) => { true };
     (@has always [$other:ident $($rest:ident)*]) => { record!(@has always [$($rest)*]) };
+    (@has nil []) => { false };
+    (@has nil [nil $($rest:ident)*]) => { true };
+    (@has nil [$other:ident $($rest:ident)*]) => { record!(@has nil [$($rest)*]) };
     (@has silent []) => { false };
     (@has silent [silent $($rest:ident)*]) => { true };
     (@has silent [$other:ident $($rest:ident)*]) => { record!(@has silent [$($rest)*]) };

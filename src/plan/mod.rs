@@ -9,6 +9,7 @@ mod compiled;
 mod condition;
 mod early;
 mod environment;
+mod go_regex;
 mod inputs;
 mod library;
 mod package;

@@ -4,10 +4,13 @@
 
 use regex::{Captures, Regex, RegexBuilder};
 
+use super::go_regex;
+
 /// Replaces every match of `pattern`; the error is the regular expression's.
 pub(super) fn replace_all(text: &str, pattern: &str, template: &str) -> Result<String, String> {
+    let pattern = go_regex::translate(pattern);
     let regex =
-        RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| match error {
+        RegexBuilder::new(&pattern).size_limit(1 << 20).build().map_err(|error| match error {
             regex::Error::Syntax(text) => {
                 text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
             }

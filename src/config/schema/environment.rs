@@ -1,7 +1,10 @@
 //! `environment:`: apko's image configuration, as far as recipes may use its keys.
 
-use crate::config::field::{Dict, Text};
+use crate::arch::Arch;
+use crate::config::field::{Dict, Field, Text};
+use crate::config::reader::Reader;
 use crate::config::record::record;
+use crate::config::yaml::Node;
 
 record! {
     /// What steps run in.
@@ -19,7 +22,7 @@ record! {
         /// Users and groups.
         accounts: Accounts = "accounts" [always],
         /// Unused by builds.
-        archs: Vec<Text> = "archs" [],
+        archs: Vec<ArchName> = "archs" [],
         /// Variables of every step.
         environment: Dict = "environment" [early],
         /// Changes to the file tree.
@@ -36,6 +39,25 @@ record! {
         layering: Option<Layering> = "layering" [silent],
         /// Accepted; upstream drops it.
         certificates: Option<Certificates> = "certificates" [silent],
+    }
+}
+
+/// The name of an architecture: any of its names is read, apko's is written.
+#[derive(Clone, Debug, Default)]
+pub struct ArchName(pub Text);
+
+impl Field for ArchName {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Self {
+        Self(Text::read(node, reader))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let arch = self.0.as_str().parse().map(Arch::go);
+        arch.unwrap_or(self.0.as_str()).into()
+    }
+
+    fn is_unset(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -12,8 +12,8 @@ use super::field::{Dict, Text};
 use super::record::record;
 
 pub use environment::{
-    Accounts, AdditionalCertificate, BaseImage, Certificates, Contents, Entrypoint, Environment,
-    Group, Layering, PathMutation, RuntimeKey, User,
+    Accounts, AdditionalCertificate, ArchName, BaseImage, Certificates, Contents, Entrypoint,
+    Environment, Group, Layering, PathMutation, RuntimeKey, User,
 };
 pub use options::{BuildOption, ContentsOption, EnvironmentOption, ListOption};
 pub use package::{
@@ -94,6 +94,6 @@ record! {
         /// What it runs in.
         environment: Environment = "environment" [early always],
         /// Its steps.
-        pipeline: Vec<Step> = "pipeline" [early always],
+        pipeline: Vec<Step> = "pipeline" [early always nil],
     }
 }

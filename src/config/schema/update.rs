@@ -111,7 +111,7 @@ record! {
         /// How the version is put together; its `${{source.…}}` stay as they are.
         version_format: Text = "version_format" [always],
         /// The tables.
-        sources: Vec<VersionSource> = "sources" [always],
+        sources: Vec<VersionSource> = "sources" [always nil],
     }
 }
 

@@ -31,13 +31,31 @@ pub(crate) struct Key {
     pub(crate) bytes: Range<usize>,
     /// Its text.
     pub(crate) text: String,
+    /// Whether it is neither quoted nor a block.
+    pub(crate) plain: bool,
+}
+
+impl Key {
+    /// Whether it is YAML's null, which is no name.
+    pub(crate) fn is_null(&self) -> bool {
+        self.plain && is_null(&self.text)
+    }
+
+    /// Whether it is `<<`, which merges.
+    pub(crate) fn is_merge(&self) -> bool {
+        self.plain && self.text == "<<"
+    }
+}
+
+/// Whether a plain scalar is null.
+fn is_null(text: &str) -> bool {
+    matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 impl Node {
     /// Whether it is YAML's null: nothing, `~` or `null`.
     pub(crate) fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Plain(text)
-            if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+        matches!(&self.value, Value::Plain(text) if is_null(text))
     }
 
     /// What it is, for messages.

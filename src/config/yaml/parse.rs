@@ -175,13 +175,16 @@ impl<'a> Builder<'a> {
             Some(Content::List(items)) => items.push(node),
             Some(Content::Map { entries, key, seen }) => match key.take() {
                 None => match node.value {
-                    Value::Plain(text) | Value::Quoted(text) => {
-                        *key = Some(Key { bytes: node.bytes, text });
+                    Value::Plain(text) => {
+                        *key = Some(Key { bytes: node.bytes, text, plain: true });
+                    }
+                    Value::Quoted(text) => {
+                        *key = Some(Key { bytes: node.bytes, text, plain: false });
                     }
                     Value::List(_) | Value::Map(_) => {
                         let bytes = node.bytes.clone();
                         // Its value still has to be taken, so a key it gets.
-                        *key = Some(Key { bytes: node.bytes, text: String::new() });
+                        *key = Some(Key { bytes: node.bytes, text: String::new(), plain: false });
                         self.problem("yaml", "a key must be a scalar", bytes);
                     }
                 },
@@ -214,11 +217,11 @@ impl<'a> Builder<'a> {
     /// Replaces `<<` by the entries of the mappings that it names; what is written wins over what
     /// is merged, and an earlier mapping over a later one.
     fn merge(&mut self, entries: Vec<(Key, Node)>) -> Vec<(Key, Node)> {
-        if !entries.iter().any(|(key, _)| key.text == "<<") {
+        if !entries.iter().any(|(key, _)| key.is_merge()) {
             return entries;
         }
         let (merges, mut own): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|(key, _)| key.text == "<<");
+            entries.into_iter().partition(|(key, _)| key.is_merge());
         let mut seen: HashSet<String> = own.iter().map(|(key, _)| key.text.clone()).collect();
         for (_, node) in merges {
             let sources = match node.value {
