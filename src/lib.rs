@@ -27,6 +27,7 @@ pub mod dockerfile;
 mod environment;
 pub mod error;
 pub mod fsutil;
+pub mod go_template;
 pub mod image;
 pub mod lint;
 pub mod package;

@@ -26,6 +26,7 @@ mod live;
 mod network;
 mod pipelines;
 mod proof;
+mod query;
 mod recipe;
 mod setup;
 mod solve;

@@ -10,6 +10,8 @@ pub mod index;
 pub mod keygen;
 pub mod lint;
 pub mod options;
+pub mod package_version;
+pub mod query;
 pub mod render;
 pub mod sign;
 pub mod sign_index;

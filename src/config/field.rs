@@ -9,6 +9,7 @@ use serde_json::{Map as Json, Value as JsonValue};
 use super::reader::Reader;
 use super::yaml::{Node, Value};
 use crate::diagnostic::{Span, Spanned};
+use crate::go_template::Data;
 
 /// A string of the recipe and its place. Not given and empty are the same, as they are upstream.
 pub type Text = Spanned<String>;
@@ -74,6 +75,8 @@ pub(crate) trait Field: Default {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Self;
     /// The value in `compile`'s JSON.
     fn json(&self) -> JsonValue;
+    /// The value as templates of queries see it: nothing is left out, names are Go's.
+    fn data(&self) -> Data;
     /// Whether `omitempty` leaves it out.
     fn is_unset(&self) -> bool;
     /// Shows every text to the visitor.
@@ -94,6 +97,10 @@ impl Field for Text {
         self.value.clone().into()
     }
 
+    fn data(&self) -> Data {
+        Data::Text(self.value.clone())
+    }
+
     fn is_unset(&self) -> bool {
         self.is_empty()
     }
@@ -110,6 +117,10 @@ impl Field for Condition {
 
     fn json(&self) -> JsonValue {
         self.0.json()
+    }
+
+    fn data(&self) -> Data {
+        self.0.data()
     }
 
     fn is_unset(&self) -> bool {
@@ -138,6 +149,10 @@ impl<T: Field> Field for Vec<T> {
         self.iter().map(T::json).collect()
     }
 
+    fn data(&self) -> Data {
+        Data::List(self.iter().map(T::data).collect())
+    }
+
     fn is_unset(&self) -> bool {
         self.is_empty()
     }
@@ -155,6 +170,10 @@ impl<T: Field> Field for Option<T> {
 
     fn json(&self) -> JsonValue {
         self.as_ref().map_or(JsonValue::Null, T::json)
+    }
+
+    fn data(&self) -> Data {
+        self.as_ref().map_or(Data::Nil, T::data)
     }
 
     fn is_unset(&self) -> bool {
@@ -188,6 +207,13 @@ impl Field for Dict {
         JsonValue::Object(entries.collect())
     }
 
+    fn data(&self) -> Data {
+        let entries = self.iter();
+        Data::Map(
+            entries.map(|(key, text)| (key.to_owned(), Data::Text(text.to_owned()))).collect(),
+        )
+    }
+
     fn is_unset(&self) -> bool {
         self.0.is_empty()
     }
@@ -212,6 +238,10 @@ impl<T: Field> Field for IndexMap<String, T> {
             json.insert(key.clone(), value.json());
         }
         JsonValue::Object(json)
+    }
+
+    fn data(&self) -> Data {
+        Data::Map(self.iter().map(|(key, value)| (key.clone(), value.data())).collect())
     }
 
     fn is_unset(&self) -> bool {
@@ -244,6 +274,10 @@ impl Field for bool {
         (*self).into()
     }
 
+    fn data(&self) -> Data {
+        Data::Bool(*self)
+    }
+
     fn is_unset(&self) -> bool {
         !self
     }
@@ -264,6 +298,10 @@ macro_rules! integer {
 
             fn json(&self) -> JsonValue {
                 (*self).into()
+            }
+
+            fn data(&self) -> Data {
+                Data::Int((*self).into())
             }
 
             fn is_unset(&self) -> bool {
@@ -287,6 +325,10 @@ impl Field for Spanned<u64> {
 
     fn json(&self) -> JsonValue {
         self.value.json()
+    }
+
+    fn data(&self) -> Data {
+        self.value.data()
     }
 
     fn is_unset(&self) -> bool {

@@ -69,6 +69,17 @@ macro_rules! record {
                 serde_json::Value::Object(json)
             }
 
+            fn data(&self) -> $crate::go_template::Data {
+                let mut fields = indexmap::IndexMap::new();
+                $(
+                    fields.insert(
+                        $crate::config::record::go_name($key),
+                        $crate::config::field::Field::data(&self.$field),
+                    );
+                )*
+                $crate::go_template::Data::Struct(fields)
+            }
+
             /// Upstream's structs have no empty value: Go writes them always.
             fn is_unset(&self) -> bool {
                 false
@@ -107,4 +118,38 @@ pub(crate) use record;
 pub(crate) fn capitalised(key: &str) -> String {
     let mut letters = key.chars();
     letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+/// What upstream's Go code calls a key: its words with capitals, but for abbreviations and some
+/// names of its own.
+pub(crate) fn go_name(key: &str) -> String {
+    let own = match key {
+        "apkindex" => "APKIndex",
+        "baseimage" => "BaseImage",
+        "cpe" => "CPE",
+        "cpu" => "CPU",
+        "cpumodel" => "CPUModel",
+        "enable-prerelease-tags" => "EnablePreReleaseTags",
+        "gid" => "GID",
+        "git" => "GitMonitor",
+        "github" => "GitHubMonitor",
+        "groupname" => "GroupName",
+        "homedir" => "HomeDir",
+        "oci" => "OCIMonitor",
+        "runtime_repositories" => "RuntimeOnlyRepositories",
+        "setcap" => "SetCap",
+        "sw_edition" => "SWEdition",
+        "target_hw" => "TargetHW",
+        "target_sw" => "TargetSW",
+        "uid" => "UID",
+        "url" => "URL",
+        "use-tag" => "UseTags",
+        "username" => "UserName",
+        "vcs-url" => "VCSUrl",
+        "version_data" => "VersionDataMonitor",
+        "version_format" => "Format",
+        "working-directory" => "WorkDir",
+        _ => return key.split(['-', '_']).map(capitalised).collect(),
+    };
+    own.to_owned()
 }

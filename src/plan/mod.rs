@@ -29,7 +29,7 @@ use crate::diagnostic::{Diagnostics, Span};
 pub use audit::{Audit, AuditStep, audit};
 pub use library::builtin_pipelines;
 pub use reference::references;
-pub use resolve::resolve;
+pub use resolve::{parsed, resolve};
 
 /// Everything that is to be done for one recipe on one architecture.
 #[derive(Clone, Debug)]

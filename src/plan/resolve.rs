@@ -30,6 +30,15 @@ pub fn resolve(config: &Config, context: &Context) -> Result<Option<Plan>, Diagn
     Ok(Some(Plan { warnings: problems, ..plan }))
 }
 
+/// The recipe as upstream's parser hands it on: ranges are expanded, and `package.*`, `vars.*` and
+/// defaults are in their places; what only a build knows is not.
+pub fn parsed(config: &Config, context: &Context) -> Result<Config, Diagnostics> {
+    let mut problems = Diagnostics::default();
+    let Early { config, .. } = early::expand(config, context, &mut problems);
+    check::check(&config, &mut problems);
+    if problems.has_errors() { Err(problems) } else { Ok(config) }
+}
+
 pub(super) fn is_excluded(config: &Config, context: &Context) -> bool {
     let targets = &config.package.target_architecture;
     let all = targets.len() == 1 && targets[0].as_str() == "all";

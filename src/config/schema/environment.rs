@@ -56,6 +56,10 @@ impl Field for ArchName {
         arch.unwrap_or(self.0.as_str()).into()
     }
 
+    fn data(&self) -> crate::go_template::Data {
+        self.0.data()
+    }
+
     fn is_unset(&self) -> bool {
         self.0.is_empty()
     }

@@ -32,6 +32,10 @@ impl Field for BuildOption {
         })
     }
 
+    fn data(&self) -> crate::go_template::Data {
+        self.0.data()
+    }
+
     fn is_unset(&self) -> bool {
         false
     }

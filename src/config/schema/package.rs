@@ -248,6 +248,10 @@ impl Field for GoDuration {
         self.nanoseconds.into()
     }
 
+    fn data(&self) -> crate::go_template::Data {
+        self.text.data()
+    }
+
     fn is_unset(&self) -> bool {
         self.nanoseconds == 0
     }
