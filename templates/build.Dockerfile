@@ -14,14 +14,6 @@ FROM scratch AS out
 WORKDIR {{ to|word }}
 {%- endfor %}
 {%- else %}
-{%- for directories in directories %}
-
-# Directories around cache mounts, which BuildKit would make as root.
-FROM scratch AS {{ directories.stage|word }}
-{%- for path in directories.paths %}
-WORKDIR {{ path|word }}
-{%- endfor %}
-{%- endfor %}
 
 FROM env AS workspace
 {%- for variable in variables %}

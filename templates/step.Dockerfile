@@ -3,9 +3,10 @@
 # {{ step.label|comment }}
 # package: {{ step.package|comment }}
 # cache mounts: {{ step.caches|comment }}
-{%- if let Some((stage, directories)) = step.parents %}
+{%- if let Some((stage, make)) = step.parents %}
 FROM {{ step.base|word }} AS {{ stage|word }}
-COPY --from={{ directories|word }} --chown={{ owner|word }} /home/build/ /home/build/
+# Directories around cache mounts, which BuildKit would make as root.
+RUN {% if step.insecure %}--security=insecure {% endif %}{{ make|heredoc }}
 FROM {{ stage|word }} AS {{ step.stage|word }}
 {%- else %}
 FROM {{ step.base|word }} AS {{ step.stage|word }}

@@ -64,7 +64,7 @@ fn root_has_cache_ids_of_its_own_and_owns_the_workspace() {
     plan.environment.run_as = Some("root".to_owned());
     plan.steps.push(step(10, "build", "go build\n"));
     let spec = spec(&plan, &["go"], &options());
-    insta::assert_snapshot!(from(&spec, "# Directories"));
+    insta::assert_snapshot!(from(&spec, "FROM env"));
 }
 
 #[test]
@@ -281,17 +281,23 @@ fn debugging_shows_commands_and_no_variables() {
 }
 
 #[test]
-fn custom_mounts_are_on_every_step() {
+fn custom_mounts_are_on_every_step_but_not_in_a_workspace_that_is_data() {
     let mut plan = hello();
     plan.steps[1].script = "git clean -fdx\n".to_owned();
     let mut options = options();
     options.cache_mounts.push(CacheMount::custom("mine", "/mine", Sharing::Locked));
-    let count = |options: &Options| {
-        spec(&plan, &["go"], options).text.matches("id=mine,target=/mine,sharing=locked").count()
+    options.cache_mounts.push(CacheMount::custom("gems", "/home/build/.gem", Sharing::Shared));
+    let count = |options: &Options, id: &str| {
+        spec(&plan, &["go"], options).text.matches(&format!("id={id},target=")).count()
     };
-    assert_eq!(count(&options), plan.steps.len());
+    // `git clean`, and the `find .` of the third step.
+    assert_eq!((count(&options, "mine"), count(&options, "gems")), (4, 2));
+    // `none` says nothing of those that are named.
     options.cache_choice = CacheChoice::None;
-    assert_eq!(count(&options), 0);
+    assert_eq!((count(&options, "mine"), count(&options, "gems")), (4, 2));
+    assert_eq!(count(&options, "melange-go-mod-cache"), 0);
+    options.cache_choice = CacheChoice::All;
+    assert_eq!((count(&options, "mine"), count(&options, "gems")), (4, 4));
 }
 
 #[test]

@@ -230,15 +230,13 @@ fn the_environment_has_defaults_that_the_recipe_wins_over() {
         plan.environment.variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_snapshot!(variables.join("\n"), @r"
     C=
-    CARGO_HOME=/home/build/.cargo
-    CCACHE_DIR=/home/build/.ccache
     COMPOSER_CACHE_DIR=/var/cache/melange/composer
     GOCACHE=/file
-    GOMODCACHE=/home/build/go/pkg/mod
+    GOMODCACHE=/var/cache/melange/gomodcache
     GOPATH=/own
     HOME=/home/build
     PATH=/usr/local/sbin:/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin
-    PIP_CACHE_DIR=/home/build/.cache/pip
+    PIP_CACHE_DIR=/var/cache/melange/pip
     UV_CACHE_DIR=/var/cache/melange/uv
     npm_config_cache=/npm
     ");

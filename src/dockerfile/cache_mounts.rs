@@ -2,7 +2,6 @@
 //!
 //! Part of stage 3. The mounts themselves are configuration (`cache.rs`).
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use indexmap::IndexMap;
@@ -10,7 +9,8 @@ use indexmap::IndexMap;
 use crate::cache::{CacheMount, Group};
 use crate::plan::Step;
 
-use super::workspace_data::{self, WORKSPACE};
+use super::around_mounts::below_workspace;
+use super::workspace_data;
 use super::{CacheChoice, Environment, Options};
 
 /// What the rule says about one step.
@@ -41,7 +41,7 @@ impl fmt::Display for Reason {
             Reason::NothingConfigured => write!(f, "none (none is configured)"),
             Reason::Moves(uses) => write!(f, "none (`{uses}` only brings or moves files)"),
             Reason::Root(command) => {
-                write!(f, "none (`{command}` takes the workspace's root as data)")
+                write!(f, "none (`{command}` takes the workspace, or a cache in it, as data)")
             }
             Reason::Blank => write!(f, "none (nothing runs)"),
             Reason::Programs(programs) if programs.is_empty() => {
@@ -59,9 +59,10 @@ impl fmt::Display for Decision<'_> {
     /// A line for the spec's comments.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.reason)?;
-        let custom = self.mounts.iter().any(|mount| mount.group == Group::Custom);
-        if custom && !matches!(self.reason, Reason::All) {
-            write!(f, "; and those of the command line")?;
+        let custom = self.mounts.iter().filter(|mount| mount.group == Group::Custom);
+        let ids: Vec<&str> = custom.map(|mount| mount.id.as_str()).collect();
+        if !ids.is_empty() && !matches!(self.reason, Reason::All) {
+            write!(f, "; of the command line: {}", ids.join(", "))?;
         }
         Ok(())
     }
@@ -69,43 +70,60 @@ impl fmt::Display for Decision<'_> {
 
 /// The rule `auto`, whole. A step gets the mounts of a group if all of these hold:
 ///
-/// 1. the environment has a program of the group ([`installed`]);
+/// 1. the environment has the group's program ([`program`]): `go`, `pip` (`pip3`, `pip3.12` …),
+///    `cargo`, `npm`, `ccache`, `apk`;
 /// 2. the step runs something, and is not one that only fetches, checks out, patches, strips or
 ///    splits (`fetch`, `git-checkout`, `git-am`, `patch`, `strip`, `split/*`);
-/// 3. its script does not take the workspace's root as data (`git clean`, `cp -r .`, `tar .`,
-///    `find .`: `workspace_data.rs`), because mounts lie inside the workspace;
-/// 4. for apk, whose cache serves nobody else: the script calls `apk`.
+/// 3. its script does not take the workspace's root, or a cache in it, as data (`git clean`,
+///    `cp -r .`, `tar .`, `find .`, `rm -rf .cache`: `workspace_data.rs`), because mounts lie inside
+///    the workspace;
+/// 4. for apk, whose cache serves nobody else: the script calls `apk`;
+/// 5. for go, whose directory has a name that a Python package could have: the script builds no
+///    Python project.
 ///
-/// Mounts of the command line go to every step.
+/// Mounts of the command line go to every step; those inside the workspace as far as 3 allows.
+/// `all` asks nothing of this, and `none` leaves those of the command line.
 pub(super) fn decide<'a>(
     step: &Step,
     environment: &Environment,
     configured: &'a [CacheMount],
     choice: CacheChoice,
 ) -> Decision<'a> {
-    match choice {
-        CacheChoice::None => return Decision { mounts: Vec::new(), reason: Reason::Off },
-        CacheChoice::All => {
-            return Decision { mounts: one_per_target(configured.iter()), reason: Reason::All };
-        }
-        CacheChoice::Auto => {}
+    if choice == CacheChoice::All {
+        return Decision { mounts: one_per_target(configured.iter()), reason: Reason::All };
     }
+    let targets: Vec<&str> = configured.iter().map(|mount| mount.target.as_str()).collect();
+    let data = workspace_data::find(&step.script, &step.working_directory, &targets);
+    let custom = |mount: &CacheMount| {
+        mount.group == Group::Custom && (data.is_none() || below_workspace(&mount.target).is_none())
+    };
+    let exception = match choice {
+        CacheChoice::None => Some(Reason::Off),
+        _ => exception(step, configured, data.as_deref()),
+    };
     let mut programs: IndexMap<Group, String> = IndexMap::new();
-    let exception = exception(step, configured);
     if exception.is_none() {
         for group in configured.iter().map(|mount| mount.group) {
             if let Some(program) = installed(group, environment)
-                && (group != Group::Apk || calls_apk(&step.script))
+                && suits(group, &step.script)
             {
                 programs.insert(group, program);
             }
         }
     }
-    let given =
-        |mount: &&CacheMount| mount.group == Group::Custom || programs.contains_key(&mount.group);
+    let given = |mount: &&CacheMount| custom(mount) || programs.contains_key(&mount.group);
     let mounts = one_per_target(configured.iter().filter(given));
     let reason = exception.unwrap_or_else(|| Reason::Programs(programs.into_iter().collect()));
     Decision { mounts, reason }
+}
+
+/// 4 and 5 of the rule.
+fn suits(group: Group, script: &str) -> bool {
+    match group {
+        Group::Apk => calls_apk(script),
+        Group::Go => !workspace_data::builds_python(script),
+        _ => true,
+    }
 }
 
 /// A mount of the command line takes the place of a built-in one at the same target.
@@ -116,7 +134,7 @@ fn one_per_target<'a>(mounts: impl Iterator<Item = &'a CacheMount>) -> Vec<&'a C
 }
 
 /// Why a step gets no built-in mount whatever the environment has.
-fn exception(step: &Step, configured: &[CacheMount]) -> Option<Reason> {
+fn exception(step: &Step, configured: &[CacheMount], data: Option<&str>) -> Option<Reason> {
     if configured.iter().all(|mount| mount.group == Group::Custom) {
         return Some(Reason::NothingConfigured);
     }
@@ -126,7 +144,7 @@ fn exception(step: &Step, configured: &[CacheMount]) -> Option<Reason> {
     if let Some(uses) = step.uses.as_deref().filter(|uses| only_moves_files(uses)) {
         return Some(Reason::Moves(uses.to_owned()));
     }
-    workspace_data::find(&step.script, &step.working_directory).map(Reason::Root)
+    data.map(|command| Reason::Root(command.to_owned()))
 }
 
 fn only_moves_files(uses: &str) -> bool {
@@ -164,29 +182,9 @@ fn calls_apk(script: &str) -> bool {
         .any(|word| word == "apk" || word.ends_with("/apk"))
 }
 
-/// The directories between the workspace and a step's mounts, outermost first.
-///
-/// BuildKit makes missing ones as root, and then nobody can write beside the mount
-/// (`go install` into `/home/build/go/bin`): so they are made beforehand.
-pub(super) fn parents(mounts: &[&CacheMount]) -> BTreeSet<String> {
-    let mut parents = BTreeSet::new();
-    for mount in mounts {
-        let Some(below) = mount.target.strip_prefix(WORKSPACE).and_then(|t| t.strip_prefix('/'))
-        else {
-            continue;
-        };
-        let mut path = WORKSPACE.to_owned();
-        let directories = below.trim_end_matches('/').rsplit_once('/').map_or("", |(dir, _)| dir);
-        for part in directories.split('/').filter(|part| !part.is_empty()) {
-            path = format!("{path}/{part}");
-            parents.insert(path.clone());
-        }
-    }
-    parents
-}
-
 /// What a mount's tool must be told, and what melange sets by default instead: variable, value,
-/// default. A value that is neither missing nor the default is the recipe's own, and stays.
+/// default. A value that is neither missing nor the default is the recipe's own, and stays. Tools
+/// that have no mount (uv, composer) keep melange's defaults, below `/var/cache/melange`.
 type Variable = (&'static str, &'static str, Option<&'static str>);
 
 /// Variables of a whole build: directories that hold more than a cache, so that steps with and

@@ -6,11 +6,13 @@
 //! The shape: `FROM env AS workspace`, then one stage per step (`FROM step-01 AS step-02`, so that
 //! a progress event names its step), then `FROM scratch AS out` with one `COPY` per package.
 
+mod around_mounts;
 mod cache_mounts;
 mod capabilities;
 mod error;
 mod quote;
 mod render;
+mod shell_words;
 mod spec;
 mod step;
 mod template;

@@ -6,11 +6,11 @@ use askama::Template as _;
 
 use crate::plan::Plan;
 
-use super::cache_mounts;
 use super::capabilities::{self, Privileges};
 use super::step::{self, Shared};
 use super::template;
 use super::{Context, Environment, Error, Options, Spec, user, variables, workspace};
+use super::{around_mounts, cache_mounts};
 
 /// The stage that is exported.
 const TARGET: &str = "out";
@@ -37,7 +37,6 @@ pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Resu
     let build = template::Build {
         title: title(plan),
         arguments: arguments(&contexts, options, &steps, privileges.as_ref()),
-        directories: steps.directories,
         variables: common.env.clone(),
         setup: workspace::setup(plan, environment, options, owner)?,
         source: options.source_dir.is_some(),
@@ -67,7 +66,6 @@ pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Resu
 #[derive(Debug, Default)]
 struct Steps {
     views: Vec<template::Step>,
-    directories: Vec<template::Directories>,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -88,12 +86,12 @@ fn steps(
         let options = shared.options;
         let decision =
             cache_mounts::decide(step, environment, &options.cache_mounts, options.cache_choice);
-        let needed = cache_mounts::parents(&decision.mounts);
+        let needed = around_mounts::parents(&decision.mounts);
         let mut leftovers: Vec<String> = present.difference(&needed).cloned().collect();
         leftovers.reverse();
         let script = step::script(shared, step, &decision, &leftovers, &stage)?;
         let parents = (!needed.is_subset(&present))
-            .then(|| (format!("parents-{number}"), steps.directories_stage(&needed)));
+            .then(|| (format!("parents-{number}"), around_mounts::make(&needed)));
         steps.views.push(template::Step {
             place: places(step),
             label: step.label.clone(),
@@ -110,24 +108,6 @@ fn steps(
         present = needed;
     }
     Ok(steps)
-}
-
-impl Steps {
-    /// The stage that has these directories: one for each set.
-    fn directories_stage(&mut self, needed: &BTreeSet<String>) -> String {
-        // Making the innermost ones makes the others.
-        let paths: Vec<String> = needed
-            .iter()
-            .filter(|path| !needed.iter().any(|other| other.starts_with(&format!("{path}/"))))
-            .cloned()
-            .collect();
-        if let Some(known) = self.directories.iter().find(|known| known.paths == paths) {
-            return known.stage.clone();
-        }
-        let stage = format!("directories-{}", self.directories.len() + 1);
-        self.directories.push(template::Directories { stage: stage.clone(), paths });
-        stage
-    }
 }
 
 /// Where a step stands: the recipe's line, then the pipeline files that lead to it.

@@ -5,6 +5,7 @@
 use crate::cache::Sharing;
 use crate::plan::Step;
 
+use super::around_mounts;
 use super::cache_mounts::{self, Decision};
 use super::quote::{self, Mount};
 use super::user::Owner;
@@ -18,10 +19,6 @@ pub(super) const MAX_INLINE: usize = 100 * 1024;
 
 /// Where such a file is mounted.
 const SCRIPT_DIR: &str = "/run/melange2";
-
-/// Where the module cache lies. An empty `go.mod` in it makes it a module of its own, which
-/// `./...` in a checkout around it then leaves alone.
-const MODULE_CACHE: &str = "/home/build/go/pkg/mod";
 
 /// What is the same for all steps of a build.
 #[derive(Debug)]
@@ -62,13 +59,7 @@ pub(super) fn script(
     }
     let of_mounts = cache_mounts::step_variables(&decision.mounts, shared.own);
     let mut text = variables::header(shared.common, &of_mounts, &step.variables)?;
-    if !leftovers.is_empty() {
-        let quoted: Vec<String> = leftovers.iter().map(|path| quote::shell(path)).collect();
-        text.push_str(&format!("rmdir {} 2>/dev/null || :\n", quoted.join(" ")));
-    }
-    if decision.mounts.iter().any(|mount| mount.target == MODULE_CACHE) {
-        text.push_str(&format!("[ -e {MODULE_CACHE}/go.mod ] || touch {MODULE_CACHE}/go.mod\n"));
-    }
+    text.push_str(&around_mounts::prepare(decision, leftovers));
     let trace = if shared.options.debug { "x" } else { "" };
     let directory = quote::shell(working_directory(step)?);
     text.push_str(&format!(

@@ -12,8 +12,6 @@ pub(super) struct Build {
     pub(super) title: String,
     /// How to build by hand: the arguments of buildctl, a line each.
     pub(super) arguments: Vec<String>,
-    /// Directories that mounts need around them: one stage each.
-    pub(super) directories: Vec<Directories>,
     /// `ENV` of all steps.
     pub(super) variables: Vec<(String, String)>,
     /// The script that makes the workspace.
@@ -32,13 +30,6 @@ pub(super) struct Build {
     pub(super) outputs: Vec<(String, String)>,
 }
 
-/// A stage with nothing but directories below the workspace.
-#[derive(Debug)]
-pub(super) struct Directories {
-    pub(super) stage: String,
-    pub(super) paths: Vec<String>,
-}
-
 /// A step's stage.
 #[derive(Debug)]
 pub(super) struct Step {
@@ -48,7 +39,7 @@ pub(super) struct Step {
     pub(super) label: String,
     pub(super) package: String,
     pub(super) caches: String,
-    /// The stage that adds directories beforehand, and the stage that has them.
+    /// The stage that makes directories beforehand, and its script.
     pub(super) parents: Option<(String, String)>,
     pub(super) insecure: bool,
     pub(super) mounts: Vec<Mount>,

@@ -1,78 +1,149 @@
-//! Whether a script treats the workspace's root as data: copies, packs, lists or cleans it.
+//! Whether a script treats the workspace's root, or a cache in it, as data: copies, packs, lists,
+//! rewrites or cleans it.
 //!
 //! Part of stage 3, for the rule in `cache_mounts.rs`. Cache mounts lie inside the workspace, and
-//! such a script would find them there. This looks at words and does not run the shell's grammar;
-//! where it is not sure it says yes, which costs a cache and never a build.
+//! such a script would find them there. This looks at words (`shell_words.rs`) and does not run the
+//! shell's grammar; where it is not sure it says yes, which costs a cache and never a build. What a
+//! script calls (a `Makefile`, a variable that something computes) it does not see.
+//!
+//! Left out on purpose: `git status`. It lists mounts, but the workspace always has files that git
+//! does not know (`.melange.gcc.spec`), so that a tree is no dirtier with mounts than without.
+
+use super::shell_words::{self, Command};
 
 /// The directory in which sources are checked out and steps start.
 pub(super) const WORKSPACE: &str = "/home/build";
 
-/// The first command of the script that does, as it would be shown to a person.
-pub(super) fn find(script: &str, working_directory: &str) -> Option<String> {
-    let script = script.replace("\\\n", " ").replace("$(pwd)", ".").replace("`pwd`", ".");
-    let commands: Vec<Vec<String>> = script
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .flat_map(|line| line.split([';', '|', '&', '(', ')', '`']))
-        .map(words)
-        .filter(|words| !words.is_empty())
-        .collect();
+/// The variables that name a cache's directory, by where that is below the workspace.
+const VARIABLES: [(&str, &str); 8] = [
+    ("GOPATH", "go"),
+    ("GOMODCACHE", "go/pkg/mod"),
+    ("GOCACHE", ".cache/go-build"),
+    ("PIP_CACHE_DIR", ".cache/pip"),
+    ("NPM_CONFIG_CACHE", ".npm"),
+    ("npm_config_cache", ".npm"),
+    ("CARGO_HOME", ".cargo"),
+    ("CCACHE_DIR", ".ccache"),
+];
+
+/// The first command of the script that does, as it would be shown to a person. `targets` are where
+/// the mounts would be.
+pub(super) fn find(script: &str, working_directory: &str, targets: &[&str]) -> Option<String> {
+    let commands = shell_words::commands(script);
     let directory = working_directory.trim_end_matches('/');
     let above = WORKSPACE == directory || WORKSPACE.starts_with(&format!("{directory}/"));
-    let at_root = above || commands.iter().any(|command| leaves_directory(command));
+    let at_root = above || commands.iter().any(leaves_directory);
+    let below = |target: &&str| Some(target.strip_prefix(WORKSPACE)?.trim_matches('/').to_owned());
+    let mut places = Places {
+        at_root,
+        targets: targets.iter().filter_map(below).collect(),
+        aliases: Vec::new(),
+    };
+    places.aliases = aliases(&commands, &places);
     commands.iter().find_map(|command| {
-        let root = |word: &str| is_root(word, at_root);
-        takes_root(command, root).then(|| command.join(" ").chars().take(60).collect())
+        let mut words = command.words.clone();
+        if words.iter().any(|word| word == "xargs") && !words.iter().any(|word| word == "{}") {
+            // What it appends comes last: the last word of ours is no destination.
+            words.push("appended".to_owned());
+        }
+        // Every word may be the program: after `sudo`, `timeout 60`, `xargs`, `sh -c` …
+        let takes = (0..words.len()).any(|at| takes_data(&words[at..], command.read, &places));
+        takes.then(|| words.join(" ").chars().take(60).collect())
     })
 }
 
-/// The words of a command from its program on: without keywords, assignments and quotes.
-fn words(command: &str) -> Vec<String> {
-    const BEFORE: [&str; 15] = [
-        "if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "exec", "env",
-        "command", "nice", "sudo",
-    ];
-    command
-        .split_whitespace()
-        .map(|word| word.replace(['"', '\''], ""))
-        .skip_while(|word| {
-            let assignment =
-                word.split_once('=').is_some_and(|(name, _)| super::quote::is_variable_name(name));
-            assignment || BEFORE.contains(&word.as_str())
-        })
+/// `cd` to a place that may be the workspace: upwards, absolute, or computed.
+fn leaves_directory(command: &Command) -> bool {
+    let [program, rest @ ..] = command.words.as_slice() else { return false };
+    matches!(program.as_str(), "cd" | "pushd" | "popd")
+        && rest.first().is_none_or(|to| to.starts_with(['.', '/', '$', '~', '-']))
+}
+
+/// Variables of the script that hold the workspace's root: `SRC=$PWD`.
+fn aliases(commands: &[Command], places: &Places) -> Vec<String> {
+    let assigned = commands.iter().flat_map(|command| &command.assignments);
+    assigned
+        .filter(|(_, value)| places.below(value).is_some_and(|path| path.is_empty()))
+        .map(|(name, _)| name.clone())
         .collect()
 }
 
-/// `cd` to a place that may be the workspace: upwards, absolute, or computed.
-fn leaves_directory(command: &[String]) -> bool {
-    matches!(command[0].as_str(), "cd" | "pushd" | "popd")
-        && command.get(1).is_none_or(|to| to.starts_with(['.', '/', '$', '~', '-']))
+/// What words mean as places.
+#[derive(Debug)]
+struct Places {
+    /// Whether the script works in the workspace's root, or may.
+    at_root: bool,
+    /// Where mounts are, below the workspace.
+    targets: Vec<String>,
+    aliases: Vec<String>,
 }
 
-/// Whether a word names the workspace's root or everything in it.
-fn is_root(word: &str, at_root: bool) -> bool {
-    let mut path = word;
-    while let Some(shorter) = path.strip_suffix("/.").or_else(|| path.strip_suffix('/')) {
-        path = shorter;
+impl Places {
+    /// Whether a word names the root, everything in it, or a directory that holds a cache.
+    fn is_data(&self, word: &str) -> bool {
+        shell_words::alternatives(word).iter().any(|word| {
+            self.below(word).is_some_and(|path| {
+                path.is_empty() || self.targets.iter().any(|target| meets(&path, target))
+            })
+        })
     }
-    while let Some(shorter) = path.strip_prefix("./") {
-        path = shorter.trim_start_matches('/');
-    }
-    let path = path.strip_suffix("/*").unwrap_or(path);
-    match path {
-        "" => word != "/",
-        "." | ".." | "*" | ".*" | ".[!.]*" | "$PWD" | "${PWD}" | "$OLDPWD" | "${OLDPWD}" => at_root,
-        "~" | "$HOME" | "${HOME}" | WORKSPACE => true,
-        _ => false,
+
+    /// The path below the workspace that a word may name: empty for the root and what lies above.
+    fn below(&self, word: &str) -> Option<String> {
+        let mut path = word;
+        while let Some(shorter) = path.strip_suffix("/.").or_else(|| path.strip_suffix('/')) {
+            path = shorter;
+        }
+        if path.is_empty() {
+            return word.starts_with('/').then(String::new);
+        }
+        if path.starts_with('/') {
+            if WORKSPACE.starts_with(&format!("{path}/")) {
+                return Some(String::new());
+            }
+            let rest = path.strip_prefix(WORKSPACE)?;
+            return (rest.is_empty() || rest.starts_with('/')).then(|| clean(rest));
+        }
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let name = first.strip_prefix('$').map(|name| name.trim_matches(['{', '}']));
+        let prefix = match (first, name) {
+            ("~", _) | (_, Some("HOME")) => "",
+            (_, Some(name)) if self.aliases.iter().any(|alias| alias == name) => "",
+            (_, Some("PWD" | "OLDPWD")) => return self.at_root.then(|| clean(rest)),
+            (_, Some(name)) => VARIABLES.iter().find(|(known, _)| *known == name)?.1,
+            _ => return self.at_root.then(|| clean(path)),
+        };
+        Some(clean(&format!("{prefix}/{rest}")))
     }
 }
 
-fn takes_root(command: &[String], root: impl Fn(&str) -> bool) -> bool {
-    let program = command[0].rsplit('/').next().unwrap_or_default();
-    let arguments = &command[1..];
+/// A relative path without `.` and `..`, cut where a pattern takes everything.
+fn clean(path: &str) -> String {
+    // Seen from the workspace, `../build` is the workspace.
+    let path = path
+        .strip_prefix("../build")
+        .filter(|rest| !rest.starts_with(|c| c != '/'))
+        .unwrap_or(path);
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+    let known =
+        parts.take_while(|part| !matches!(*part, "*" | "**" | ".*" | "?*" | ".[!.]*" | ".??*"));
+    known.collect::<Vec<_>>().join("/")
+}
+
+/// Whether one path (which may have patterns) is the other, above it, or below it.
+fn meets(path: &str, target: &str) -> bool {
+    path.split('/')
+        .zip(target.split('/'))
+        .all(|(pattern, name)| shell_words::matches(pattern, name))
+}
+
+fn takes_data(command: &[String], read: bool, places: &Places) -> bool {
+    let [program, arguments @ ..] = command else { return false };
+    let program = program.rsplit('/').next().unwrap_or_default();
     let operands: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
-    let any = |operands: &[&str]| operands.iter().any(|operand| root(operand));
+    let any = |operands: &[&str]| operands.iter().any(|operand| places.is_data(operand));
+    let here = |operands: &[&str]| places.at_root && operands.is_empty() || any(operands);
     let sources = match operands.split_last() {
         // `-t DIR` and `--target-directory` name the destination first.
         Some(_) if has_flag(arguments, 't', "--target-directory") => &operands[..],
@@ -80,17 +151,36 @@ fn takes_root(command: &[String], root: impl Fn(&str) -> bool) -> bool {
         None => &[],
     };
     match program {
-        "find" => find_paths(arguments).iter().any(|path| root(path)),
-        "git" => git_takes_root(arguments, root),
+        "find" => find_paths(arguments).iter().any(|path| places.is_data(path)),
+        "git" => git_takes_data(arguments, places),
         "tar" | "bsdtar" => !extracts(arguments) && any(&operands),
-        "zip" | "du" | "tree" | "pax" | "cpio" | "mksquashfs" => any(&operands),
+        "zip" | "7z" | "7za" | "pax" | "cpio" | "mksquashfs" | "gofmt" | "goimports" => {
+            any(&operands)
+        }
+        "du" | "tree" => here(&operands),
         "cp" => is_recursive(arguments) && any(sources),
         "mv" | "rsync" => any(sources),
-        "rm" | "chmod" | "chown" | "chgrp" | "grep" | "egrep" | "ls" | "diff" => {
+        "rm" | "chmod" | "chown" | "chgrp" | "grep" | "egrep" | "fgrep" | "diff" => {
             is_recursive(arguments) && any(&operands)
         }
+        "ls" => (read || has_flag(arguments, 'R', "--recursive")) && here(&operands),
+        "for" => operands.get(1) == Some(&"in") && any(&operands[2..]),
+        "go" => cleans(arguments, &["clean"], &["-cache", "-modcache", "-fuzzcache"]),
+        "npm" | "pnpm" | "yarn" => {
+            matches!(operands.first(), Some(&("pack" | "publish")))
+                || cleans(arguments, &["cache"], &["clean", "clear", "rm"])
+        }
+        "cargo" => matches!(operands.first(), Some(&("package" | "publish"))),
+        "pip" | "pip3" => cleans(arguments, &["cache"], &["purge", "remove"]),
+        "ccache" => has_flag(arguments, 'C', "--clear"),
         _ => false,
     }
+}
+
+/// Whether a cache is told to empty itself, for everyone: `go clean -modcache`.
+fn cleans(arguments: &[String], command: &[&str], how: &[&str]) -> bool {
+    let [first, rest @ ..] = arguments else { return false };
+    command.contains(&first.as_str()) && rest.iter().any(|word| how.contains(&word.as_str()))
 }
 
 /// The paths that `find` starts at; none means the current directory.
@@ -104,8 +194,8 @@ fn find_paths(arguments: &[String]) -> Vec<&str> {
     if paths.is_empty() { vec!["."] } else { paths }
 }
 
-/// `git clean` as such; `add` and `stash` when they take everything that is not tracked.
-fn git_takes_root(arguments: &[String], root: impl Fn(&str) -> bool) -> bool {
+/// `git clean` as such; `add`, `stash` and `ls-files` when they take what is not tracked.
+fn git_takes_data(arguments: &[String], places: &Places) -> bool {
     let mut rest = arguments.iter();
     let subcommand = loop {
         match rest.next().map(String::as_str) {
@@ -117,10 +207,13 @@ fn git_takes_root(arguments: &[String], root: impl Fn(&str) -> bool) -> bool {
     let rest: Vec<String> = rest.cloned().collect();
     match subcommand {
         Some("clean") => true,
-        Some("add") => has_flag(&rest, 'A', "--all") || rest.iter().any(|word| root(word)),
+        Some("add") => {
+            has_flag(&rest, 'A', "--all") || rest.iter().any(|word| places.is_data(word))
+        }
         Some("stash") => {
             has_flag(&rest, 'u', "--include-untracked") || has_flag(&rest, 'a', "--all")
         }
+        Some("ls-files") => has_flag(&rest, 'o', "--others"),
         _ => false,
     }
 }
@@ -146,68 +239,27 @@ fn has_flag(arguments: &[String], short: char, long: &str) -> bool {
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scripts_that_take_the_root_are_found() {
-        for script in [
-            "git clean -fdx .",
-            "git -C /home/build clean -fd",
-            "cp -r . /tmp/copy",
-            "cp -a ./* \"$dest\"/",
-            "cd src\ncp -R \"$(pwd)\" ../x",
-            "mkdir d && cp -r ./. d",
-            "tar -czf ../all.tgz .",
-            "tar c . | tar x -C out",
-            "find . -name '*.la' -delete",
-            "find -name x",
-            "for f in $(find . -type f); do echo $f; done",
-            "find . -type f \\\n  | xargs sed -i s/a/b/",
-            "mv * /tmp/x/",
-            "rm -rf *",
-            "chmod -R u+w \"$HOME\"",
-            "LC_ALL=C grep -rl foo .",
-            "git add -A",
-            "rsync -a ./ /tmp/x",
-            "if find ${PWD} -name x; then :; fi",
-        ] {
-            assert!(find(script, "/home/build").is_some(), "{script}");
+/// Whether a script builds a Python project in the directory where it works.
+///
+/// setuptools takes a directory whose name could be a package's for one: `go`, in which Go's module
+/// cache lies. The other mounts' directories begin with a dot.
+pub(super) fn builds_python(script: &str) -> bool {
+    let builds = |words: &[String]| {
+        let [program, arguments @ ..] = words else { return false };
+        let program = program.rsplit('/').next().unwrap_or_default();
+        let has = |names: &[&str]| arguments.iter().any(|word| names.contains(&word.as_str()));
+        let here = || arguments.iter().any(|word| word.starts_with(['.', '/', '$']));
+        match program.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()) {
+            "python" => has(&["setup.py", "./setup.py", "build"]),
+            "pip" => has(&["install", "wheel"]) && here(),
+            "gpep" | "flit" | "hatch" | "poetry" | "pyproject-build" => true,
+            "uv" => has(&["build"]),
+            _ => program == "setup.py",
         }
-    }
-
-    #[test]
-    fn others_are_not() {
-        for script in [
-            "go build ./...",
-            "make -C . install",
-            "cp -r src/. /tmp/copy",
-            "cp -r foo .",
-            "cp config.h .",
-            "tar -xf a.tgz -C .",
-            "tar xf a.tgz",
-            "find src -name '*.la'",
-            "find /home/build/melange-out/hello -name '*.la' -delete",
-            "# find . is a comment",
-            "git add go.mod",
-            "git clone . x",
-            "rm -rf ./build",
-            "mv a .",
-            "./configure --prefix=/usr",
-            "cmake ..",
-        ] {
-            assert_eq!(find(script, "/home/build"), None, "{script}");
-        }
-    }
-
-    #[test]
-    fn a_directory_below_is_not_the_root() {
-        assert_eq!(find("find . -name x", "/home/build/src"), None);
-        assert_eq!(find("find . -name x", "/tmp/src"), None);
-        assert!(find("cd ..\nfind . -name x", "/home/build/src").is_some());
-        assert!(find("find $HOME -name x", "/home/build/src").is_some());
-        assert!(find("find . -name x", "/home").is_some());
-        assert!(find("find . -name x", "/").is_some());
-    }
+    };
+    let commands = shell_words::commands(script);
+    commands.iter().any(|command| (0..command.words.len()).any(|at| builds(&command.words[at..])))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! What every build's environment has beside what its recipe says.
 //!
-//! Stage 2. melange's defaults, with this project's cache directories, which are cache mounts.
+//! Stage 2. melange's defaults, whole: cache mounts bring variables of their own, in stage 3.
 
 use indexmap::IndexMap;
 
@@ -15,18 +15,16 @@ const BUILD_ID: u32 = 1000;
 /// The path of every step; a recipe's environment does not change it, a step's own does.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin";
 
-/// Variables that are set where the recipe does not, or sets them to nothing.
-const DEFAULTS: [(&str, &str); 10] = [
+/// Variables that are set where the recipe does not, or sets them to nothing: melange's. Steps with
+/// cache mounts get other directories instead, which stage 3 decides.
+const DEFAULTS: [(&str, &str); 7] = [
     ("HOME", "/home/build"),
-    ("GOPATH", "/home/build/go"),
-    ("GOMODCACHE", "/home/build/go/pkg/mod"),
-    ("GOCACHE", "/home/build/.cache/go-build"),
-    ("PIP_CACHE_DIR", "/home/build/.cache/pip"),
-    ("CARGO_HOME", "/home/build/.cargo"),
-    ("CCACHE_DIR", "/home/build/.ccache"),
+    ("GOPATH", "/home/build/.cache/go"),
+    ("GOMODCACHE", "/var/cache/melange/gomodcache"),
     ("UV_CACHE_DIR", "/var/cache/melange/uv"),
+    ("PIP_CACHE_DIR", "/var/cache/melange/pip"),
     ("COMPOSER_CACHE_DIR", "/var/cache/melange/composer"),
-    ("NPM_CONFIG_CACHE", "/home/build/.npm"),
+    ("npm_config_cache", "/var/cache/melange/npm"),
 ];
 
 /// Adds the build user, the variables of the command line, and the defaults.
@@ -45,11 +43,11 @@ pub(super) fn add_defaults(config: &mut Config, context: &Context) {
             variables.set(name, value);
         }
     }
-    // npm reads its variables without regard to case; upstream's spelling is the recipes'.
-    let own_npm = variables.get("npm_config_cache").is_some_and(|value| !value.is_empty());
+    // npm reads its variables without regard to case.
+    let own_npm = variables.get("NPM_CONFIG_CACHE").is_some_and(|value| !value.is_empty());
     for (name, value) in DEFAULTS {
         let given = variables.get(name).is_some_and(|value| !value.is_empty());
-        let by_other_name = own_npm && name == "NPM_CONFIG_CACHE";
+        let by_other_name = own_npm && name == "npm_config_cache";
         if !given && !by_other_name {
             variables.set(name, value);
         }

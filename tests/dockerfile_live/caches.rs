@@ -1,11 +1,13 @@
 //! Cache mounts: who owns them, what they leave behind, which steps are spared.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::support::parts;
 use melange2::cache::{CacheMount, Sharing};
 use melange2::dockerfile::{CacheChoice, Options};
 
 use super::daemon::{Built, daemon};
-use crate::dockerfile_plan::{options, package, plan, step};
+use crate::dockerfile_plan::{options, package, plan, step, uses};
 
 const OUT: &str = "/home/build/melange-out/hello";
 const ALL: [&str; 6] = ["go", "pip", "cargo", "npm", "ccache", "apk"];
@@ -13,7 +15,8 @@ const ALL: [&str; 6] = ["go", "pip", "cargo", "npm", "ccache", "apk"];
 /// Writes into each mount and beside it; then what it found is listed.
 fn visit(nonce: &str) -> String {
     format!(
-        "for d in go/pkg/mod .cache/go-build .cache/pip .npm .cargo/registry .cargo/git .ccache; do
+        "dirs='go/pkg/mod .cache/go-build .cache/pip .npm .cargo/registry .cargo/git .ccache'
+         for d in $dirs; do
            stat -c '%u:%g %a %n' /home/build/$d
            cat /home/build/$d/visitor || :
            echo {nonce} > /home/build/$d/visitor
@@ -75,6 +78,10 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
             // A stand-in for git: removes everything below the directory.
             let git = "git() { find . -mindepth 1 ! -path './melange-out*' ! -name '.melange*' \
                        -delete; }\n";
+            // Where parents of mounts would be, a checkout has an empty directory and one that is
+            // its owner's alone.
+            let checkout = "mkdir -p go/pkg .cargo; chmod 0700 .cargo; echo x > .cargo/config\n";
+            plan.steps.push(uses(1, "git-checkout", checkout));
             let fill = "mkdir -p go/src; echo x > data; [ ! -d .npm ] || echo x > .npm/data\n";
             plan.steps.push(step(1, "fill", fill));
             let script = pattern.replace("DEST", "/home/build/melange-out/hello/d");
@@ -94,7 +101,7 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
                     let name = entry.path().strip_prefix(built.out.path()).unwrap().to_owned();
                     let is_file = entry.file_type().is_file();
                     let bytes = is_file.then(|| fs_err::read_to_string(entry.path()).unwrap());
-                    (name, bytes)
+                    (name, entry.metadata().unwrap().permissions().mode(), bytes)
                 })
                 .collect();
             files.sort();
@@ -110,7 +117,7 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
 fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
     let Some(daemon) = daemon() else { return };
     let mut plan = plan();
-    let script = format!("ls -A go/pkg/mod > {OUT}/inside\n");
+    let script = format!("cd go/pkg; ls -A mod > {OUT}/inside\n");
     plan.steps.push(step(1, "build", &script));
     plan.steps.push(step(
         2,

@@ -1,0 +1,202 @@
+//! Tests of `workspace_data.rs`: commands of real recipes, and traps.
+
+use super::*;
+
+const TARGETS: [&str; 7] = [
+    "/home/build/go/pkg/mod",
+    "/home/build/.cache/go-build",
+    "/home/build/.cache/pip",
+    "/home/build/.npm",
+    "/home/build/.cargo/registry",
+    "/home/build/.cargo/git",
+    "/home/build/.ccache",
+];
+
+fn found(script: &str, directory: &str) -> Option<String> {
+    find(script, directory, &TARGETS)
+}
+
+#[test]
+fn scripts_that_take_the_root_are_found() {
+    for script in [
+        "git clean -fdx .",
+        "git -C /home/build clean -fd",
+        "cp -r . /tmp/copy",
+        "cp -r . $SRCDIR/",
+        "cp -a ./* \"$dest\"/",
+        "cd src\ncp -R \"$(pwd)\" ../x",
+        "mkdir d && cp -r ./. d",
+        "cp -t /tmp/x -r .",
+        "tar -czf ../all.tgz .",
+        "tar c . | tar x -C out",
+        "tar cf - --exclude=bpf-build . | tar xC bpf-build",
+        "find . -name '*.la' -delete",
+        "find -name x",
+        "find ./ -type f -print -exec install -Dm644 {} /x/{} \\;",
+        "for f in $(find . -type f); do echo $f; done",
+        "find . -type f \\\n  | xargs sed -i s/a/b/",
+        "mv * /tmp/x/",
+        "mv .* /tmp/x/",
+        "rm -rf *",
+        "rm -rf ./*",
+        "chmod -R u+w \"$HOME\"",
+        "chown -R 1000:1000 .",
+        "chown -R build /home",
+        "LC_ALL=C grep -rl foo .",
+        "git add -A",
+        "git add .",
+        "git stash -u",
+        "git ls-files --others",
+        "rsync -a ./ /tmp/x",
+        "rsync -av --exclude='melange-out' /home/build/* /x",
+        "zip -r /tmp/x.zip .",
+        "zip -qr x.zip *",
+        "7z a x.7z .",
+        "du -sh",
+        "du -s . | cut -f1",
+        "if find ${PWD} -name x; then :; fi",
+        "for d in . packages/*; do x $d; done",
+        "for bin in *; do echo $bin; done",
+        "for d in */; do echo $d; done",
+        "ls | wc -l",
+        "n=$(ls -A)",
+        "ls -R",
+        "ls > list",
+        "gofmt -w .",
+        "npm pack",
+        "cargo package --allow-dirty",
+    ] {
+        assert!(found(script, "/home/build").is_some(), "{script}");
+    }
+}
+
+#[test]
+fn quotes_and_detours_hide_nothing() {
+    for script in [
+        "tar --exclude='a;b' -c .",
+        "tar --exclude=\"(x|y)\" -cf /tmp/x .",
+        "sh -c 'cd /; cp -r /home/build /x'",
+        "bash -ec \"find . -type f\"",
+        "eval \"cp -r . /x\"",
+        "timeout 60 find . -name x",
+        "echo it's; cp -r \".\" '/x'",
+        "sed -i 's/ #.*//' x && cp -r . y",
+        "'cp' -r \"${PWD}\" x",
+        "\"find\" \".\"",
+        "SRC=$(pwd)\ncd /tmp\ncp -r $SRC x",
+        "export TOP=\"$PWD\"; tar -cf x -C / \"${TOP}\"",
+        "local src=/home/build; cp -r \"$src/.\" x",
+        "xargs -0 cp -r . < x",
+        "sudo -u me chown -R me .",
+        "env -i A=b /usr/bin/find .",
+        "while read f; do rm -rf *; done",
+        "{ cp -r . x; }",
+        "cat <<EOF | sh\nfind . -delete\nEOF",
+        "cp -r {.,x} y",
+        "cp -r ../build/. y",
+    ] {
+        assert!(found(script, "/home/build").is_some(), "{script}");
+    }
+}
+
+#[test]
+fn directories_that_hold_a_cache_are_data_too() {
+    for script in [
+        "rm -rf .cache",
+        "rm -rf ~/.npm",
+        "rm -rf $HOME/.cargo/registry",
+        "rm -rf \"$GOMODCACHE\"",
+        "chmod -R u+w ${GOPATH}/pkg/mod",
+        "cp -r go /x",
+        "cp -r ./go/. /x",
+        "cp -r g* /x",
+        "cp -r {bin,go} /x",
+        "mv go x",
+        "rm -rf .c*",
+        "tar -cf x .cargo",
+        "find .cache -type f",
+        "rm -rf .npm/_logs",
+        "go clean -modcache",
+        "npm cache clean --force",
+        "pip cache purge",
+        "python3 -m pip cache purge",
+        "ccache -C",
+    ] {
+        assert!(found(script, "/home/build").is_some(), "{script}");
+    }
+    assert_eq!(find("rm -rf .m2", "/home/build", &TARGETS), None);
+    assert!(find("rm -rf .m2", "/home/build", &["/home/build/.m2/repository"]).is_some());
+}
+
+#[test]
+fn others_are_not() {
+    for script in [
+        "go build ./...",
+        "go test ./... && go vet ./...",
+        "go install .",
+        "make -C . install",
+        "cp -r src/. /tmp/copy",
+        "cp -r foo .",
+        "cp config.h .",
+        "cp -r {bin,lib} /x",
+        "tar -xf a.tgz -C .",
+        "tar xf a.tgz",
+        "find src -name '*.la'",
+        "find ./build -name '*.debuginfo' -delete",
+        "find /home/build/melange-out/hello -name '*.la' -delete",
+        "# find . is a comment",
+        "git add go.mod",
+        "git clone . x",
+        "git status --porcelain",
+        "rm -rf ./build",
+        "rm -rf go.work .cargo-lock .npmrc",
+        "rm -rf /home/build/melange-out/hello/usr/lib/go/pkg/obj",
+        "mv a .",
+        "mv a . > /dev/null 2>&1",
+        "mv debian/patches/* .",
+        "mv *.so* /x",
+        "mv go.mod x",
+        "find src -exec mv {} . \\;",
+        "./configure --prefix=/usr",
+        "cmake ..",
+        "meson . output",
+        "cargo install --path . --root /x",
+        "npm install -g --prefix /x .",
+        "ls -la",
+        "for f in *.c; do cc $f; done",
+        "grep -q . file",
+        "ln -sf /home/build \"$GOPATH\"/src/x",
+        "mkdir -p \"$GOPATH/src\"",
+        "go clean",
+    ] {
+        assert_eq!(found(script, "/home/build"), None, "{script}");
+    }
+}
+
+#[test]
+fn a_directory_below_is_not_the_root() {
+    assert_eq!(found("find . -name x", "/home/build/src"), None);
+    assert_eq!(found("cp -r go /x", "/home/build/src"), None);
+    assert_eq!(found("find . -name x", "/tmp/src"), None);
+    assert!(found("cd ..\nfind . -name x", "/home/build/src").is_some());
+    assert!(found("find $HOME -name x", "/home/build/src").is_some());
+    assert!(found("find . -name x", "/home").is_some());
+    assert!(found("find . -name x", "/").is_some());
+}
+
+#[test]
+fn python_projects_are_noticed() {
+    for script in [
+        "python3 -m build --wheel .",
+        "python3.12 setup.py install",
+        "pip3 install .",
+        "vr $py -m pip x; pip wheel .",
+        "uv pip install .",
+        "flit build",
+    ] {
+        assert!(builds_python(script), "{script}");
+    }
+    for script in ["go build ./...", "python3 gen.py", "make build", "pip3 install yq"] {
+        assert!(!builds_python(script), "{script}");
+    }
+}
