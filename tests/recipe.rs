@@ -9,7 +9,7 @@ use melange2::plan::{Context, Plan, resolve};
 
 use crate::support::TestEnv;
 
-fn context() -> Context {
+pub fn context() -> Context {
     Context {
         arch: Arch::X86_64,
         libc: Libc::Gnu,

@@ -11,6 +11,11 @@ pub(super) struct Command {
     pub(super) words: Vec<String>,
     /// Whether something else reads what it says: a pipe, a file, or the command around it.
     pub(super) read: bool,
+    /// Whether it surely runs, and in the shell of the script: it is in no condition, loop,
+    /// subshell or pipe.
+    pub(super) sure: bool,
+    /// Whether separators inside quotes are part of it.
+    pub(super) whole: bool,
 }
 
 /// Words that may stand before a command.
@@ -19,8 +24,12 @@ const BEFORE: [&str; 14] = [
     "export", "local",
 ];
 
+/// Words that begin and end what may run, or not, or more than once.
+const OPENING: [&str; 7] = ["if", "for", "while", "until", "case", "{", "select"];
+const CLOSING: [&str; 4] = ["fi", "done", "esac", "}"];
+
 /// All commands of a script, in both readings of its quotes.
-pub(super) fn commands(script: &str) -> Vec<Command> {
+pub(super) fn commands(script: &str) -> [Vec<Command>; 2] {
     let lines = script.replace("\\\n", " ");
     let lines: Vec<&str> =
         lines.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
@@ -29,9 +38,20 @@ pub(super) fn commands(script: &str) -> Vec<Command> {
     for current in ["$(pwd -P)", "$(pwd)", "`pwd`"] {
         text = text.replace(current, "$PWD");
     }
-    let mut commands: Vec<Command> = cut(&text, false).into_iter().filter_map(command).collect();
-    commands.extend(cut(&text, true).into_iter().filter_map(command));
-    commands
+    // What a here-document holds can't be told from what runs.
+    let document = text.contains("<<");
+    [false, true].map(|quotes| {
+        let mut reading = Reading { nested: usize::from(document), before: '\n', whole: quotes };
+        cut(&text, quotes).into_iter().filter_map(|piece| reading.command(piece)).collect()
+    })
+}
+
+/// Where in a script one is.
+#[derive(Debug)]
+struct Reading {
+    nested: usize,
+    before: char,
+    whole: bool,
 }
 
 /// The pieces between separators, with the separator that ended each; those inside quotes count
@@ -59,7 +79,23 @@ fn cut(text: &str, quotes: bool) -> Vec<(String, char)> {
     pieces
 }
 
-fn command((text, end): (String, char)) -> Option<Command> {
+impl Reading {
+    /// The next piece as a command.
+    fn command(&mut self, (text, end): (String, char)) -> Option<Command> {
+        let sure = self.nested == 0 && matches!(self.before, '\n' | ';') && end != '|';
+        self.before = end;
+        let command = command(&text, end);
+        let all: Vec<&str> = text.split_whitespace().collect();
+        let opens = all.iter().filter(|word| OPENING.contains(word)).count();
+        let opens = opens + usize::from(end == '(');
+        let closes = all.iter().filter(|word| CLOSING.contains(word)).count();
+        let closes = closes + usize::from(end == ')');
+        self.nested = (self.nested + opens).saturating_sub(closes);
+        command.map(|command| Command { sure: sure && opens == 0, whole: self.whole, ..command })
+    }
+}
+
+fn command(text: &str, end: char) -> Option<Command> {
     let mut assignments = Vec::new();
     let mut words = Vec::new();
     let mut read = matches!(end, '|' | ')' | '`');
@@ -88,7 +124,13 @@ fn command((text, end): (String, char)) -> Option<Command> {
         }
         words.push(word);
     }
-    (!words.is_empty() || !assignments.is_empty()).then_some(Command { assignments, words, read })
+    (!words.is_empty() || !assignments.is_empty()).then_some(Command {
+        assignments,
+        words,
+        read,
+        sure: false,
+        whole: false,
+    })
 }
 
 /// `a{b,c}d` as `abd` and `acd`: the first group of braces, which is as much as recipes have.
@@ -130,7 +172,7 @@ mod tests {
     use super::*;
 
     fn words(script: &str) -> Vec<String> {
-        commands(script).iter().map(|command| command.words.join(" ")).collect()
+        commands(script).iter().flatten().map(|command| command.words.join(" ")).collect()
     }
 
     #[test]
@@ -142,6 +184,23 @@ mod tests {
         assert!(words("a \\\n b").contains(&"a b".to_owned()));
         // A quote that is never closed hides nothing: the other reading is there.
         assert!(words("echo don't\ncp -r . x").contains(&"cp -r . x".to_owned()));
+    }
+
+    #[test]
+    fn what_may_not_run_is_not_sure() {
+        let sure = |script: &str| {
+            let [plain, quoted] = commands(script);
+            let last = |commands: &[Command]| commands.last().unwrap().sure;
+            (last(&plain), last(&quoted))
+        };
+        for script in ["x", "a\nx", "a; x", "if a; then b; fi\nx", "(a; b)\nx", "n=$(a)\nx"] {
+            assert_eq!(sure(script), (true, true), "{script}");
+        }
+        for script in ["a && x", "a | x", "if a; then x", "(x", "{ x", "for a in b; do x"] {
+            assert_eq!(sure(script), (false, false), "{script}");
+        }
+        assert_eq!(sure("cat <<E\nx"), (false, false));
+        assert!(sure("sh -c 'a; (b'; x").1);
     }
 
     #[test]

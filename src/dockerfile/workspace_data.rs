@@ -29,34 +29,85 @@ const VARIABLES: [(&str, &str); 8] = [
 /// The first command of the script that does, as it would be shown to a person. `targets` are where
 /// the mounts would be.
 pub(super) fn find(script: &str, working_directory: &str, targets: &[&str]) -> Option<String> {
-    let commands = shell_words::commands(script);
     let directory = working_directory.trim_end_matches('/');
     let above = WORKSPACE == directory || WORKSPACE.starts_with(&format!("{directory}/"));
-    let at_root = above || commands.iter().any(leaves_directory);
     let below = |target: &&str| Some(target.strip_prefix(WORKSPACE)?.trim_matches('/').to_owned());
-    let mut places = Places {
-        at_root,
-        targets: targets.iter().filter_map(below).collect(),
-        aliases: Vec::new(),
-    };
-    places.aliases = aliases(&commands, &places);
-    commands.iter().find_map(|command| {
-        let mut words = command.words.clone();
-        if words.iter().any(|word| word == "xargs") && !words.iter().any(|word| word == "{}") {
-            // What it appends comes last: the last word of ours is no destination.
-            words.push("appended".to_owned());
-        }
-        // Every word may be the program: after `sudo`, `timeout 60`, `xargs`, `sh -c` …
-        let takes = (0..words.len()).any(|at| takes_data(&words[at..], command.read, &places));
-        takes.then(|| words.join(" ").chars().take(60).collect())
+    let targets: Vec<String> = targets.iter().filter_map(below).collect();
+    shell_words::commands(script).iter().find_map(|commands| {
+        let mut places = Places { at_root: true, targets: targets.clone(), aliases: Vec::new() };
+        places.aliases = aliases(commands, &places);
+        let changes = |command: &Command| {
+            command
+                .words
+                .first()
+                .is_some_and(|word| matches!(word.as_str(), "cd" | "pushd" | "popd"))
+        };
+        // Unless it is sure where the script goes, it may be anywhere.
+        let strays = |command: &Command| {
+            changes(command) && !command.sure && !matches!(heading(command, &places), Heading::Down)
+        };
+        let lost = commands.iter().any(strays);
+        places.at_root = above || lost;
+        commands.iter().find_map(|command| {
+            if changes(command) && !lost && command.sure {
+                match heading(command, &places) {
+                    Heading::Down => places.at_root = false,
+                    Heading::Anywhere => places.at_root = true,
+                    Heading::Nowhere => {}
+                }
+            }
+            takes(command, &places).then(|| command.words.join(" ").chars().take(60).collect())
+        })
     })
 }
 
-/// `cd` to a place that may be the workspace: upwards, absolute, or computed.
-fn leaves_directory(command: &Command) -> bool {
-    let [program, rest @ ..] = command.words.as_slice() else { return false };
-    matches!(program.as_str(), "cd" | "pushd" | "popd")
-        && rest.first().is_none_or(|to| to.starts_with(['.', '/', '$', '~', '-']))
+/// Programs whose arguments are a command.
+const WRAPPERS: [&str; 12] = [
+    "env", "fakeroot", "nice", "nohup", "setpriv", "stdbuf", "su", "sudo", "timeout", "vr",
+    "xargs", "busybox",
+];
+
+/// Whether a command takes the workspace as data. Every word of it may be the program: after
+/// `sudo`, `timeout 60`, `xargs`, `sh -c` … Where quotes hold separators, a word is not looked at
+/// as such without reason: `go build -ldflags "-X v=$(git diff …)" .` runs no `diff … .`.
+fn takes(command: &Command, places: &Places) -> bool {
+    let mut words = command.words.clone();
+    if words.iter().any(|word| word == "xargs") && !words.iter().any(|word| word == "{}") {
+        // What it appends comes last: the last word of ours is no destination.
+        words.push("appended".to_owned());
+    }
+    let wraps = words.first().is_some_and(|word| WRAPPERS.contains(&word.as_str()));
+    let anywhere = !command.whole || wraps;
+    let starts = if anywhere { words.len() } else { words.len().min(1) };
+    (0..starts).any(|at| takes_data(&words[at..], command.read, places))
+}
+
+/// Where a `cd` goes.
+#[derive(Debug)]
+enum Heading {
+    /// To a directory that is not the workspace's root and has nothing to do with a cache.
+    Down,
+    /// Where it was.
+    Nowhere,
+    /// To the root, or where only the running shell knows.
+    Anywhere,
+}
+
+fn heading(command: &Command, places: &Places) -> Heading {
+    let to = match command.words.as_slice() {
+        [program, to, ..] if program == "cd" => to.as_str(),
+        _ => return Heading::Anywhere,
+    };
+    let relative = !to.starts_with(['/', '$', '~', '-']);
+    match places.below(to) {
+        Some(path) if path.is_empty() && relative && !to.contains("..") => Heading::Nowhere,
+        Some(_) if places.is_data(to) || to.contains("..") || to.contains(['*', '?', '[']) => {
+            Heading::Anywhere
+        }
+        Some(_) => Heading::Down,
+        None if to.starts_with('/') => Heading::Down,
+        None => Heading::Anywhere,
+    }
 }
 
 /// Variables of the script that hold the workspace's root: `SRC=$PWD`.
@@ -164,7 +215,12 @@ fn takes_data(command: &[String], read: bool, places: &Places) -> bool {
             is_recursive(arguments) && any(&operands)
         }
         "ls" => (read || has_flag(arguments, 'R', "--recursive")) && here(&operands),
-        "for" => operands.get(1) == Some(&"in") && any(&operands[2..]),
+        "for" => {
+            let all = |word: &&str| {
+                *word != "/" && places.below(word).is_some_and(|path| path.is_empty())
+            };
+            operands.get(1) == Some(&"in") && operands[2..].iter().any(all)
+        }
         "go" => cleans(arguments, &["clean"], &["-cache", "-modcache", "-fuzzcache"]),
         "npm" | "pnpm" | "yarn" => {
             matches!(operands.first(), Some(&("pack" | "publish")))
@@ -258,7 +314,10 @@ pub(super) fn builds_python(script: &str) -> bool {
         }
     };
     let commands = shell_words::commands(script);
-    commands.iter().any(|command| (0..command.words.len()).any(|at| builds(&command.words[at..])))
+    commands
+        .iter()
+        .flatten()
+        .any(|command| (0..command.words.len()).any(|at| builds(&command.words[at..])))
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn scripts_that_take_the_root_are_found() {
         "cp -r . /tmp/copy",
         "cp -r . $SRCDIR/",
         "cp -a ./* \"$dest\"/",
-        "cd src\ncp -R \"$(pwd)\" ../x",
+        "cd $src\ncp -R \"$(pwd)\" ../x",
         "mkdir d && cp -r ./. d",
         "cp -t /tmp/x -r .",
         "tar -czf ../all.tgz .",
@@ -74,6 +74,7 @@ fn scripts_that_take_the_root_are_found() {
 fn quotes_and_detours_hide_nothing() {
     for script in [
         "tar --exclude='a;b' -c .",
+        "timeout 9 tar --exclude='a;b' -c .",
         "tar --exclude=\"(x|y)\" -cf /tmp/x .",
         "sh -c 'cd /; cp -r /home/build /x'",
         "bash -ec \"find . -type f\"",
@@ -168,6 +169,9 @@ fn others_are_not() {
         "ln -sf /home/build \"$GOPATH\"/src/x",
         "mkdir -p \"$GOPATH/src\"",
         "go clean",
+        "for bin in go gofmt; do :; done",
+        "for c in / ,; do :; done",
+        "go build -ldflags \"-X v=$(git diff --quiet || echo dirty)\" -trimpath .",
     ] {
         assert_eq!(found(script, "/home/build"), None, "{script}");
     }
@@ -182,6 +186,40 @@ fn a_directory_below_is_not_the_root() {
     assert!(found("find $HOME -name x", "/home/build/src").is_some());
     assert!(found("find . -name x", "/home").is_some());
     assert!(found("find . -name x", "/").is_some());
+}
+
+#[test]
+fn where_a_script_surely_is_counts() {
+    for script in [
+        "cd '.'\nmake\ncd 'target/release'\nif true; then find . -type f; fi",
+        "cd /home/build/melange-out/x\nfind . -name y -delete",
+        "cd build && make\nmake install\nfind . -type f",
+        "cd /tmp/x; cp -r . y",
+        "cd src\n(cd sub && make)\nfind . -name x",
+    ] {
+        assert_eq!(found(script, "/home/build"), None, "{script}");
+    }
+    for script in [
+        "if x; then cd sub; fi\nfind .",
+        "(cd sub; make)\nfind .",
+        "x && cd sub\nfind .",
+        "echo y | cd sub\nfind .",
+        "cd sub; cd ..; find .",
+        "cd sub\ncd -\nfind .",
+        "cd sub\ncd \"$OLDPWD\"; find .",
+        "cd $x\nfind .",
+        "cd\nfind .",
+        "cd *\nfind .",
+        "cat > run <<EOF\ncd sub\nEOF\nfind .",
+        "f() {\n cd ..\n}\ncd sub\nf\nfind .",
+        "sh -c 'a; cd sub; b'; find .",
+        "pushd sub\npopd\nfind .",
+        "cd sub/../..\nfind .",
+        "for d in a b; do\n cd $d\ndone\nfind .",
+        "cd go && find .",
+    ] {
+        assert!(found(script, "/home/build").is_some(), "{script}");
+    }
 }
 
 #[test]
