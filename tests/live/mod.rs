@@ -7,6 +7,7 @@ mod cached;
 mod certificates;
 mod counted;
 mod daemons;
+mod deployment;
 mod distribution;
 mod durable;
 mod emulation;

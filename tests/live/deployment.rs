@@ -1,0 +1,217 @@
+//! `deploy/`: the manifests against Kubernetes' schemas, and what they run, run here.
+//!
+//! The Job's command line, the daemon's arguments and its toml are taken from the manifests. A
+//! network namespace of the test's own, in which `registry` and `buildkit` are names of this
+//! machine, stands for the cluster: ports and addresses are those of the manifests.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_yaml::Value;
+
+use crate::support::lab::Lab;
+use crate::support::{TestEnv, parts};
+
+fn project(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The objects of a manifest.
+fn objects(path: &str) -> Vec<Value> {
+    let text = fs_err::read_to_string(project(path)).unwrap();
+    serde_yaml::Deserializer::from_str(&text)
+        .map(|document| serde::Deserialize::deserialize(document).unwrap())
+        .collect()
+}
+
+fn object(path: &str, kind: &str) -> Value {
+    objects(path).into_iter().find(|object| object["kind"] == kind).unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value:?} is no text"))
+}
+
+fn container(object: &Value) -> &Value {
+    &object["spec"]["template"]["spec"]["containers"][0]
+}
+
+/// A container's command line, where its volumes lie in the work directory under their names.
+fn command_line(env: &TestEnv, container: &Value) -> Vec<String> {
+    let list = |key: &str| container[key].as_sequence().cloned().unwrap_or_default();
+    let words = list("command").into_iter().chain(list("args"));
+    let mounts = list("volumeMounts");
+    let place = |word: String| {
+        mounts.iter().fold(word, |word, mount| match word.strip_prefix(text(&mount["mountPath"])) {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                format!("{}{rest}", env.work().join(text(&mount["name"])).display())
+            }
+            _ => word,
+        })
+    };
+    words.map(|word| place(text(&word).to_owned())).collect()
+}
+
+/// A container's environment, its references to config maps resolved as the cluster does.
+fn environment(env: &TestEnv, container: &Value) -> Vec<(String, String)> {
+    let mut variables = Vec::new();
+    for entry in container["env"].as_sequence().unwrap() {
+        let reference = &entry["valueFrom"]["configMapKeyRef"];
+        let value = if reference.is_null() {
+            // The cache's place is a volume too.
+            env.work().join(text(&entry["value"]).trim_start_matches('/')).display().to_string()
+        } else {
+            let map = object("deploy/gke/configmap.yaml", "ConfigMap");
+            assert_eq!(map["metadata"]["name"], reference["name"]);
+            text(&map["data"][text(&reference["key"])]).to_owned()
+        };
+        variables.push((text(&entry["name"]).to_owned(), value));
+    }
+    variables
+}
+
+#[test]
+fn manifests_fit_kubernetes_schemas() {
+    let Some(kustomize) = parts::program("kustomize") else {
+        return parts::without("there is no kustomize");
+    };
+    let Some(validate) = parts::program("kubernetes-validate") else {
+        return parts::without("there is no kubernetes-validate");
+    };
+    let env = TestEnv::new();
+    let check = |files: &[&Path]| {
+        let mut command = env.command(&validate);
+        command.arg("--strict").args(files).output().unwrap()
+    };
+    let mut kinds = Vec::new();
+    for directory in ["deploy/gke", "deploy/gke-tls"] {
+        let built = env.command(&kustomize).arg("build").arg(project(directory)).output().unwrap();
+        assert!(built.status.success(), "{}", env.text(&built));
+        let file = env.write("built.yaml", &built.stdout);
+        let checked = check(&[&file]);
+        assert!(checked.status.success(), "{}", env.text(&checked));
+        let built = String::from_utf8(built.stdout).unwrap();
+        kinds.push(built.lines().filter(|line| line.starts_with("kind: ")).count());
+        assert_eq!(built.contains("--tlskey="), directory.ends_with("tls"), "{built}");
+    }
+    assert_eq!(kinds, [8, 8]);
+    let job = project("deploy/gke/job.yaml");
+    let checked = check(&[&job]);
+    assert!(checked.status.success(), "{}", env.text(&checked));
+    // The check itself can fail.
+    let broken = fs_err::read_to_string(job).unwrap().replace("backoffLimit", "backOffLimit");
+    let broken = check(&[&env.write("broken.yaml", broken)]);
+    assert!(!broken.status.success(), "{}", env.text(&broken));
+}
+
+#[test]
+fn the_manifests_hold_what_builds_rely_on() {
+    let map = object("deploy/gke/configmap.yaml", "ConfigMap");
+    assert_eq!(map["data"]["cache-registry"], "registry:5000/melange-cache");
+    assert_eq!(map["data"]["cache-mode"], "max");
+    let registry = object("deploy/gke/registry.yaml", "Deployment");
+    assert_eq!(container(&registry)["image"], "registry:2");
+    assert_eq!(container(&registry)["ports"][0]["containerPort"], 5000);
+    let storage = &registry["spec"]["template"]["spec"]["volumes"][0];
+    assert_eq!(storage["emptyDir"]["sizeLimit"], "50Gi");
+    let daemon = object("deploy/gke/buildkit.yaml", "StatefulSet");
+    assert!(daemon["spec"]["volumeClaimTemplates"][0]["spec"]["resources"].is_mapping());
+    for probe in ["readinessProbe", "livenessProbe"] {
+        assert!(container(&daemon)[probe].is_mapping() && container(&registry)[probe].is_mapping());
+    }
+    assert!(container(&daemon)["resources"]["requests"].is_mapping());
+}
+
+/// Runs the Job twice, each time on a daemon without state, and the second time with nothing to
+/// go by but the registry.
+const CLUSTER: &str = r#"set -eu
+busybox ip link set lo up
+printf '127.0.0.1 localhost registry buildkit\n' >hosts
+mount --bind hosts /etc/hosts
+mount -t tmpfs tmpfs /run
+docker-registry serve registry.yml >registry.log 2>&1 &
+registry=$!
+for number in 1 2; do
+  # The toml is read by the daemon itself: a key that it does not know ends it.
+  sh -c 'exec "$@"' - $DAEMON --root "$PWD/state-$number" >"daemon-$number.log" 2>&1 &
+  daemon=$!
+  tries=0
+  until buildctl --addr tcp://buildkit:1234 debug workers -v >"workers-$number.txt" 2>&1; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 300 ] || ! kill -0 "$daemon" 2>/dev/null; then
+      cat "daemon-$number.log" >&2
+      exit 1
+    fi
+    sleep 0.2
+  done
+  echo "daemon $number"
+  "$@"
+  mv packages "packages-$number"
+  kill "$daemon"
+  wait "$daemon" || :
+done
+kill "$registry"
+"#;
+
+#[test]
+fn the_jobs_command_line_shares_the_cache_between_two_daemons() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    lab.keygen(&env);
+    let job = object("deploy/gke/job.yaml", "Job");
+    let words = command_line(&env, container(&job));
+    assert_eq!(words[0], "melange2");
+    // The recipe that the Job builds, with steps that can't be done twice alike.
+    let recipe = super::recipe(
+        "hello",
+        &[
+            ("first", "date +%s%N > first"),
+            (
+                "second",
+                "mkdir -p ${{targets.destdir}}\ncat first > ${{targets.destdir}}/when\ndate +%s%N >> ${{targets.destdir}}/when",
+            ),
+        ],
+    );
+    let contents = format!(
+        "contents:\n    repositories:\n      - {}\n    keyring:\n      - {}\n",
+        lab.repository.display(),
+        lab.key.display()
+    );
+    env.write("recipe/hello.yaml", recipe.replace("contents:\n", &contents));
+    fs_err::create_dir_all(env.work().join("keys")).unwrap();
+    fs_err::copy(env.work().join("test.rsa"), env.work().join("keys/melange.rsa")).unwrap();
+    env.write(
+        "registry.yml",
+        format!(
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
+             http:\n  addr: :5000\n",
+            env.work().join("registry").display()
+        ),
+    );
+    let map = object("deploy/gke/buildkit.yaml", "ConfigMap");
+    env.write("config/buildkitd.toml", text(&map["data"]["buildkitd.toml"]));
+    env.write("cluster.sh", CLUSTER);
+    let daemon = object("deploy/gke/buildkit.yaml", "StatefulSet");
+    let arguments = command_line(&env, container(&daemon));
+
+    let mut command: Command = env.command("unshare");
+    command
+        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"])
+        .args(["cluster.sh", env!("CARGO_BIN_EXE_melange2")])
+        .args(&words[1..])
+        .env("PATH", lab.path())
+        .env("DAEMON", format!("buildkitd {}", arguments.join(" ")))
+        .envs(environment(&env, container(&job)));
+    let said = lab.ok(&env, &mut command);
+    let (_, second) = said.split_once("daemon 2").unwrap();
+    assert_eq!(second.matches("CACHED").count(), 2, "{said}");
+    let package = |number: u32| {
+        let directory = env.work().join(format!("packages-{number}/x86_64"));
+        fs_err::read(directory.join("hello-1.0.0-r0.apk")).unwrap()
+    };
+    assert!(package(1) == package(2), "{said}");
+    assert!(env.work().join("registry/docker/registry/v2/repositories/melange-cache").is_dir());
+    // The daemon took the rules that keep cache mounts.
+    let workers = fs_err::read_to_string(env.work().join("workers-1.txt")).unwrap();
+    assert!(workers.contains("type!=exec.cachemount"), "{workers}");
+}
