@@ -14,6 +14,7 @@ mod emulation;
 mod examples;
 mod faults;
 mod isolation;
+mod large;
 mod melange;
 mod progress;
 mod registry;
