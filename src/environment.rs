@@ -3,12 +3,14 @@
 //! Between the stages `plan` and `dockerfile`: joins `repo` (what to install, and the files) with
 //! `image` (the layers). Holds no logic of either.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::apk::dependency::Atom;
 use crate::build_config::BuildConfig;
 use crate::dockerfile;
 use crate::error::{Error, Result};
+use crate::fsutil::FileLock;
 use crate::image;
 use crate::plan::Plan;
 use crate::repo::{self, Choice, Spec, Universe};
@@ -21,6 +23,8 @@ pub struct Prepared {
     pub image: dockerfile::Environment,
     /// What is installed, as `name=version`: recorded in `.melange.yaml`.
     pub locked: Vec<String>,
+    /// Keeps the image from being deleted while it is used.
+    _in_use: Arc<FileLock>,
 }
 
 impl Prepared {
@@ -92,6 +96,7 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
             programs: layout.programs,
         },
         locked: choices.iter().map(locked).collect(),
+        _in_use: layout.in_use,
     })
 }
 

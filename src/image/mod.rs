@@ -10,6 +10,8 @@
 //! 5. `overlay`: what these layers show; what differs from the tree is the last layer;
 //! 6. `rewrite`, `oci`: layers and documents written.
 //!
+//! What was not used for two weeks is deleted when something new is assembled (`prune`).
+//!
 //! Verifies nothing: packages come from `repo`, which did.
 
 mod contents;
@@ -22,13 +24,14 @@ mod layers;
 mod oci;
 mod order;
 mod overlay;
+mod prune;
 mod rewrite;
 mod store;
 mod tree;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err as fs;
 use sha2::Digest as _;
@@ -41,6 +44,7 @@ use crate::apk::key::KeyRing;
 use crate::apk::reader::Apk;
 use crate::arch::Arch;
 use crate::digest::Sha256;
+use crate::fsutil::FileLock;
 
 pub use error::Error;
 pub use export::copy;
@@ -141,6 +145,8 @@ pub struct Layout {
     /// `usr/sbin` and `usr/local/bin`, by every name of these directories: what programs the
     /// environment has. Sorted.
     pub programs: Vec<String>,
+    /// Keeps its blobs from being deleted.
+    pub in_use: Arc<FileLock>,
 }
 
 /// Makes the image. The same request gives the same digest, on any machine.
@@ -160,20 +166,32 @@ pub fn assemble(request: &Request<'_>) -> Result<Layout, Error> {
     }
     let store = Store::open(request.store)?;
     let key = request_key(request)?;
-    if let Some(layout) = known(request, &store, &key) {
+    let in_use = Arc::new(store.enter()?);
+    if let Some(layout) = known(request, &store, &key, &in_use) {
         return Ok(layout);
     }
+    drop(in_use);
     let _lock = store.lock()?;
+    if let Err(error) = prune::prune(&store, prune::KEEP) {
+        tracing::debug!("failed to delete what is not used any more: {error}");
+    }
+    let in_use = Arc::new(store.enter()?);
     // Perhaps the process that had the lock made just this.
-    if let Some(layout) = known(request, &store, &key) {
+    if let Some(layout) = known(request, &store, &key, &in_use) {
         return Ok(layout);
     }
-    make(request, &store, &key)
+    make(request, &store, &key, in_use)
 }
 
-fn known(request: &Request<'_>, store: &Store, key: &Sha256) -> Option<Layout> {
+fn known(
+    request: &Request<'_>,
+    store: &Store,
+    key: &Sha256,
+    in_use: &Arc<FileLock>,
+) -> Option<Layout> {
     let (answer, digest, layers) = store.answer(key)?;
-    Some(Layout { dir: request.store.to_owned(), digest, layers, programs: answer.programs })
+    let (dir, in_use) = (request.store.to_owned(), Arc::clone(in_use));
+    Some(Layout { dir, digest, layers, programs: answer.programs, in_use })
 }
 
 /// Everything that decides about the image; packages by their file status, because reading even
@@ -205,7 +223,12 @@ fn request_key(request: &Request<'_>) -> Result<Sha256, Error> {
     Ok(Sha256(hasher.finalize().into()))
 }
 
-fn make(request: &Request<'_>, store: &Store, key: &Sha256) -> Result<Layout, Error> {
+fn make(
+    request: &Request<'_>,
+    store: &Store,
+    key: &Sha256,
+    in_use: Arc<FileLock>,
+) -> Result<Layout, Error> {
     let (apks, contents) = read_packages(request.packages, store)?;
     let members: Vec<Member<'_>> = apks
         .iter()
@@ -235,7 +258,7 @@ fn make(request: &Request<'_>, store: &Store, key: &Sha256) -> Result<Layout, Er
     let programs = finish::programs(&tree);
     let answer = Answer { manifest: digest.to_string(), programs: programs.clone() };
     store.remember_answer(key, &answer)?;
-    Ok(Layout { dir: request.store.to_owned(), digest, layers: layers.len(), programs })
+    Ok(Layout { dir: request.store.to_owned(), digest, layers: layers.len(), programs, in_use })
 }
 
 fn candidate<'a>(member: &Member<'a>) -> order::Candidate<'a> {

@@ -8,12 +8,14 @@
 //! - `contents/*`: what is in a package, by its data hash ([`super::contents`]);
 //! - `layers/*`: which blob a rewritten layer became, by what it was made of;
 //! - `requests/*`: which image a request became, by everything that decides it;
-//! - `lock`: held by the process that assembles, so that two cold builds do not do the work twice.
+//! - `lock`: held by the process that assembles, so that two cold builds do not do the work twice;
+//! - `in-use`: held, together, by all who use an image: nothing is deleted meanwhile.
 //!
 //! All but the layout is a cache: what is missing or unreadable is made again.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,22 @@ impl Store {
     /// Waits until no other process assembles.
     pub(super) fn lock(&self) -> io::Result<FileLock> {
         FileLock::exclusive(&self.dir.join("lock"))
+    }
+
+    /// Becomes a user of the store, together with others: until the lock is let go, nothing is
+    /// deleted.
+    pub(super) fn enter(&self) -> io::Result<FileLock> {
+        FileLock::shared(&self.dir.join("in-use"))
+    }
+
+    /// The right to delete, if nobody uses the store.
+    pub(super) fn try_alone(&self) -> io::Result<Option<FileLock>> {
+        FileLock::try_exclusive(&self.dir.join("in-use"))
+    }
+
+    /// One of its directories.
+    pub(super) fn directory(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
     fn blob(&self, digest: &Sha256) -> PathBuf {
@@ -115,7 +133,7 @@ impl Store {
 
     /// What is remembered of a package, by its data hash.
     pub(super) fn contents(&self, datahash: &Sha256) -> Option<Vec<u8>> {
-        fs::read(self.dir.join("contents").join(datahash.to_string())).ok()
+        read_used(&self.dir.join("contents").join(datahash.to_string()))
     }
 
     /// Remembers what is in a package.
@@ -125,7 +143,7 @@ impl Store {
 
     /// The blob of a rewritten layer, if it is still there.
     pub(super) fn layer(&self, identity: &Sha256) -> Option<Layer> {
-        let record = fs::read(self.dir.join("layers").join(identity.to_string())).ok()?;
+        let record = read_used(&self.dir.join("layers").join(identity.to_string()))?;
         let record: LayerRecord = serde_json::from_slice(&record).ok()?;
         let layer = Layer {
             digest: record.digest.parse().ok()?,
@@ -148,7 +166,7 @@ impl Store {
 
     /// The image that a request became, with the number of its layers, if all its blobs are there.
     pub(super) fn answer(&self, request: &Sha256) -> Option<(Answer, Sha256, usize)> {
-        let answer = fs::read(self.dir.join("requests").join(request.to_string())).ok()?;
+        let answer = read_used(&self.dir.join("requests").join(request.to_string()))?;
         let answer: Answer = serde_json::from_slice(&answer).ok()?;
         let digest: Sha256 = answer.manifest.parse().ok()?;
         let manifest = fs::read(self.blob(&digest)).ok()?;
@@ -166,6 +184,17 @@ impl Store {
         write_atomic(&self.dir.join("requests").join(request.to_string()), &answer)
     }
 
+    /// Takes manifests out of `index.json`, by their digests in hex. The caller holds the lock.
+    pub(super) fn retain(&self, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+        let path = self.dir.join("index.json");
+        let Ok(bytes) = fs::read(&path) else { return Ok(()) };
+        let Ok(mut index) = serde_json::from_slice::<oci::Index>(&bytes) else { return Ok(()) };
+        index
+            .manifests
+            .retain(|manifest| manifest.digest.strip_prefix("sha256:").is_some_and(&keep));
+        write_atomic(&path, &serde_json::to_vec(&index)?)
+    }
+
     /// Adds a manifest to `index.json`. The caller holds the lock.
     pub(super) fn publish(&self, manifest: &[u8]) -> io::Result<()> {
         let path = self.dir.join("index.json");
@@ -180,6 +209,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Reads a file, and makes it as old as this use of it.
+fn read_used(path: &Path) -> Option<Vec<u8>> {
+    let bytes = fs::read(path).ok()?;
+    let file = fs::OpenOptions::new().append(true).open(path);
+    let touched = file.and_then(|file| file.into_parts().0.set_modified(SystemTime::now()));
+    if let Err(error) = touched {
+        tracing::debug!("failed to touch `{}`: {error}", path.display());
+    }
+    Some(bytes)
 }
 
 /// A blob that is being written; dropped, it leaves nothing.

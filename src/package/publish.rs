@@ -2,7 +2,11 @@
 //!
 //! Part of stage 5. Everything is written below a hidden directory beside the packages; publishing
 //! is renaming. Knows files, not their content.
+//!
+//! A process that is killed leaves its directory behind. Each is locked by who makes packages in it,
+//! so that the next to come can tell which are nobody's any more.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +14,15 @@ use fs_err as fs;
 
 use super::Error;
 
+/// What the names of hidden directories begin with.
+const PREFIX: &str = ".tmp-";
+
 /// A hidden directory in which packages are made. Dropped, it leaves nothing.
 pub struct Staging {
     directory: tempfile::TempDir,
     target: PathBuf,
+    /// The directory, locked: somebody is at work in it.
+    _in_use: File,
 }
 
 /// A package that has taken its name, and what had the name before.
@@ -26,8 +35,12 @@ impl Staging {
     /// Makes the directory below `target`, which is made too when missing.
     pub fn create(target: &Path) -> io::Result<Self> {
         fs::create_dir_all(target)?;
-        let directory = tempfile::Builder::new().prefix(".tmp-").tempdir_in(target)?;
-        Ok(Self { directory, target: target.to_owned() })
+        // Between its making and its locking it would look like nobody's.
+        let _alone = lock(target)?;
+        sweep(target);
+        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(target)?;
+        let in_use = lock(directory.path())?;
+        Ok(Self { directory, target: target.to_owned(), _in_use: in_use })
     }
 
     /// The directory.
@@ -42,9 +55,7 @@ impl Staging {
         names: &[String],
         then: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let directory = fs::File::open(&self.target)?;
-        // A lock on the directory itself leaves no file behind; the kernel frees it.
-        directory.file().lock()?;
+        let directory = lock(&self.target)?;
         let mut renamed = Vec::new();
         let outcome = self
             .rename_all(names, &mut renamed)
@@ -71,6 +82,32 @@ impl Staging {
             fs::rename(self.path().join(name), &target)?;
         }
         Ok(())
+    }
+}
+
+/// Waits for a directory to be nobody else's. A lock on the directory itself leaves no file behind;
+/// the kernel frees it.
+fn lock(directory: &Path) -> io::Result<File> {
+    let directory = fs::File::open(directory)?.into_parts().0;
+    directory.lock()?;
+    Ok(directory)
+}
+
+/// Deletes the hidden directories of processes that are gone. What can't be deleted is in nobody's
+/// way.
+fn sweep(target: &Path) {
+    let Ok(entries) = fs::read_dir(target) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        let hidden = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        if !hidden || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let Ok(directory) = fs::File::open(entry.path()) else { continue };
+        if directory.file().try_lock().is_ok()
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!("failed to delete what another process left: {error}");
+        }
     }
 }
 
@@ -114,6 +151,23 @@ mod tests {
             fs::write(staging.path().join(name), "new").unwrap();
         }
         staging
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_deleted_and_what_is_in_use_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join(".tmp-left");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("half.apk"), "half").unwrap();
+        fs::write(directory.path().join(".tmp-file"), "not ours").unwrap();
+        let at_work = staged(directory.path(), &["a"]);
+        assert!(!left.exists());
+        let second = staged(directory.path(), &["b"]);
+        assert!(at_work.path().join("a").exists() && second.path().join("b").exists());
+        drop(second);
+        at_work.publish(&["a".to_owned()], || Ok(())).unwrap();
+        let expected = [(".tmp-file", "not ours"), ("a", "new")];
+        assert_eq!(content(directory.path()), expected.map(|(a, b)| (a.into(), b.into())));
     }
 
     #[test]

@@ -91,6 +91,47 @@ fn a_killed_daemon_is_exit_code_3_and_the_next_run_is_fine() {
     lab.ok(&env, stop.args(["daemon", "stop"]).env("MELANGE2_DAEMON_DIR", &state));
 }
 
+/// The hidden directories beside the packages.
+fn hidden(env: &TestEnv) -> Vec<std::path::PathBuf> {
+    let Ok(entries) = fs_err::read_dir(env.work().join("packages/x86_64")) else { return vec![] };
+    let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
+    entries.map(Result::unwrap).filter(|it| hidden(&it.file_name())).map(|it| it.path()).collect()
+}
+
+#[test]
+fn what_a_killed_build_left_is_deleted_and_a_running_build_is_left_alone() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let state = env.work().join("daemon");
+    let sleeping = |name: &str| {
+        let (port, rung) = doorbell();
+        env.write(name, sleeper(port));
+        let child = start(lab.build(&env, name).env("MELANGE2_DAEMON_DIR", &state));
+        rung.recv_timeout(Duration::from_secs(300)).unwrap();
+        child
+    };
+    let killed = sleeping("killed.yaml");
+    let left = hidden(&env);
+    assert_eq!(left.len(), 1, "{left:?}");
+    signal(&killed, "-KILL");
+    killed.wait_with_output().unwrap();
+    assert_eq!(hidden(&env), left, "nobody is there to delete it");
+
+    let running = sleeping("running.yaml");
+    let in_use = hidden(&env);
+    assert!(in_use.len() == 1 && in_use != left, "{left:?}, then {in_use:?}");
+    env.write("fine.yaml", recipe("fine", &[("fine", "mkdir -p ${{targets.destdir}}/usr")]));
+    lab.ok(&env, lab.build(&env, "fine.yaml").env("MELANGE2_DAEMON_DIR", &state));
+    assert_eq!(hidden(&env), in_use, "it is in use");
+    signal(&running, "-INT");
+    assert_eq!(running.wait_with_output().unwrap().status.code(), Some(130));
+    assert_eq!(hidden(&env), [""; 0].map(std::path::PathBuf::from));
+    // The killed build's step still runs.
+    let mut stop = lab.melange2(&env);
+    stop.args(["daemon", "stop", "--force"]).env("MELANGE2_DAEMON_DIR", &state);
+    lab.ok(&env, &mut stop);
+}
+
 #[test]
 fn two_builds_into_one_directory_at_once_lose_nothing() {
     let Some(lab) = Lab::find() else { return };
