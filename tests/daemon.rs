@@ -1,6 +1,9 @@
 //! The private daemon: shared, found again, stopped in time, and never in the way of the next run.
 
-use melange2::buildkit::{Connection, PrivateDaemon};
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use melange2::buildkit::{Connection, DaemonOptions, PrivateDaemon};
 use melange2::fsutil::FileLock;
 use rustix::process::{Signal, kill_process};
 use std::time::Duration;
@@ -50,6 +53,30 @@ fn a_daemon_in_use_is_not_stopped() {
     drop(connection);
     daemon.wait_for_end();
     assert_eq!(daemon.status("state").unwrap(), "not running");
+}
+
+#[test]
+fn a_build_by_hand_is_not_ended_with_the_linger_time() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let options = DaemonOptions { linger: Some(Duration::ZERO), ..daemon.options() };
+    let connection = Connection::open(&options).unwrap();
+    let text = "FROM scratch\nCOPY . /\nRUN echo at work; sleep 3; echo all done\n";
+    fs_err::write(daemon.path("rootfs/Dockerfile"), text).unwrap();
+    let folder = daemon.path("rootfs").display().to_string();
+    let [context, dockerfile] = ["context", "dockerfile"].map(|name| format!("{name}={folder}"));
+    let mut command = daemon.command("buildctl");
+    command.args(["--addr", connection.addr(), "build", "--frontend", "dockerfile.v0"]);
+    command.args(["--local", &context, "--local", &dockerfile, "--progress", "plain"]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // It has begun when the step speaks, not when its line is shown.
+    assert!(lines.any(|line| line.ends_with(" at work")), "the step runs");
+    drop(connection);
+    let rest: Vec<String> = lines.collect();
+    assert!(child.wait().unwrap().success(), "{rest:#?}");
+    assert!(rest.iter().any(|line| line.ends_with(" all done")), "{rest:#?}");
+    // And then it ends, with nobody to ask it.
+    daemon.wait_for_end();
 }
 
 #[test]

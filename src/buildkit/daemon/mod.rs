@@ -6,13 +6,14 @@
 //! - `users.lock`: held shared by every process that uses the daemon. Who gets it exclusively
 //!   knows that nobody does.
 //! - `supervisor.lock`: held by the one supervisor (`melange2 daemon supervise`), a process in a
-//!   session of its own that starts buildkitd, stops it when it was unused for the linger time,
-//!   and ends with it.
+//!   session of its own that starts buildkitd, stops it when it was unused for the linger time
+//!   (and BuildKit says that no build runs), and ends with it.
 //! - `start.lock`: held while a client has a supervisor started, so that of two clients one waits.
 //! - `control.sock`: where the supervisor takes requests; `buildkitd.sock`: BuildKit's API.
 //!
 //! Does not know specs or builds.
 
+mod activity;
 mod buildkitd;
 mod client;
 mod config;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 
+use super::activity;
 use super::control::{self, Reply, Report, Request};
 use super::leftovers;
 use super::paths::Paths;
@@ -30,6 +31,8 @@ const STARTING: Duration = Duration::from_secs(30);
 const TRY_EVERY: Duration = Duration::from_millis(5);
 /// How long buildkitd may take to stop before it is killed.
 const STOPPING: Duration = Duration::from_secs(15);
+/// How often a build is looked for that no user waits for, at the most.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long a client of the control socket may take to say what it wants.
 const ASKING: Duration = Duration::from_secs(2);
 
@@ -135,8 +138,8 @@ fn serve(
     let (lingers, changes) = mpsc::channel();
     let asked = events.clone();
     thread::spawn(move || listen(&listener, &asked));
-    let (path, remaining) = (paths.users_lock(), Arc::clone(linger));
-    thread::spawn(move || watch_users(&path, &remaining, &changes, &events));
+    let (paths_too, remaining) = (paths.clone(), Arc::clone(linger));
+    thread::spawn(move || watch_users(&paths_too, &remaining, &changes, &events));
     let end = loop {
         match inbox.recv().map_err(io::Error::other)? {
             Event::Exited => break End::Exited,
@@ -195,15 +198,17 @@ fn answer(
 }
 
 /// Waits for the last user to leave, again and again, and reports when the linger time has passed
-/// since, holding the lock.
-fn watch_users(path: &Path, linger: &AtomicU64, changes: &Receiver<()>, events: &Sender<Event>) {
+/// since, holding the lock. A build that somebody else runs counts as a use.
+fn watch_users(paths: &Paths, linger: &AtomicU64, changes: &Receiver<()>, events: &Sender<Event>) {
+    let path = &paths.users_lock();
     loop {
         let Ok(lock) = FileLock::exclusive(path) else { return };
         drop(lock);
         let mut since = SystemTime::now();
+        let mut at_least = Duration::ZERO;
         loop {
             let idle = SystemTime::now().duration_since(since).unwrap_or_default();
-            let linger = Duration::from_millis(linger.load(Ordering::SeqCst));
+            let linger = Duration::from_millis(linger.load(Ordering::SeqCst)).max(at_least);
             match changes.recv_timeout(linger.saturating_sub(idle)) {
                 Ok(()) => continue,
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -213,6 +218,10 @@ fn watch_users(path: &Path, linger: &AtomicU64, changes: &Receiver<()>, events: 
                 // The state directory was deleted: nobody will find this daemon again.
                 let _ = events.send(Event::Signal);
                 return;
+            }
+            if activity::builds_run(&paths.addr()) {
+                (since, at_least) = (SystemTime::now(), LOOK_EVERY);
+                continue;
             }
             let Ok(Some(lock)) = FileLock::try_exclusive(path) else { break };
             // Somebody may have come and gone meanwhile: users touch the file.
