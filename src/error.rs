@@ -201,6 +201,25 @@ impl From<crate::repo::Error> for Error {
     }
 }
 
+impl From<crate::bump::Error> for Error {
+    fn from(error: crate::bump::Error) -> Self {
+        use crate::bump::Error as Bump;
+        match error {
+            Bump::Recipe(problems) => problems.into(),
+            Bump::Source(problems) => {
+                let message = "sources of the new version can't be had: the recipe stays as it is";
+                Self::new(Kind::Repository, message).with_diagnostics(problems)
+            }
+            Bump::Version(_) => Self::config(error.to_string()).hint(
+                "digits with dots, then perhaps `_rc1`, `_git20260131` or `_p1`; no `v`, no epoch",
+            ),
+            Bump::Raced(_) => Self::config(error.to_string()).hint("run it again"),
+            Bump::Io(error) => error.into(),
+            Bump::Network(error) => error.into(),
+        }
+    }
+}
+
 impl From<crate::image::Error> for Error {
     fn from(error: crate::image::Error) -> Self {
         let kind = match &error {

@@ -17,6 +17,7 @@ pub mod apk;
 pub mod arch;
 mod build_config;
 pub mod buildkit;
+pub mod bump;
 pub mod cache;
 mod cli;
 pub mod commands;

@@ -6,6 +6,7 @@
 mod apk;
 mod apk_peers;
 mod buildkit;
+mod bump;
 mod cache_rule;
 mod cli;
 mod commands;

@@ -48,13 +48,15 @@ fn concurrent_processes_share_one_cache_and_one_download() {
 }
 
 /// A server over TLS, with a certificate that only `ca.pem` vouches for; ends with the value.
-struct Tls {
+pub struct Tls {
     child: Child,
-    address: String,
+    /// `https://localhost:PORT`
+    pub address: String,
 }
 
 impl Tls {
-    fn start(env: &TestEnv) -> Self {
+    /// Serves `repo` below the work directory.
+    pub fn start(env: &TestEnv) -> Self {
         certificates::make(env, &["server"]);
         let program = "\
 import functools, http.server, ssl

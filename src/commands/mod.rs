@@ -3,6 +3,7 @@
 //! Around the stages. A command holds no logic of its own.
 
 pub mod build;
+pub mod bump;
 pub mod compile;
 pub mod completion;
 pub mod daemon;

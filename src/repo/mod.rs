@@ -3,7 +3,7 @@
 //! Beneath the stages, of which it knows nothing; stands on `apk`. In running order: `address`
 //! reads where something is, `http` reaches it, `cache` keeps what may change (indexes, keys),
 //! `catalog` makes an index answer questions, `snapshot` keeps that, `solver` chooses, `download` gets
-//! packages; [`Universe`] puts it together.
+//! packages, `file` anything else; [`Universe`] puts it together.
 //!
 //! Everything in the cache directory may be deleted at any time, and is shared by concurrent
 //! processes: files appear by rename, and those who want the same one wait for each other.
@@ -13,6 +13,7 @@ mod cache;
 mod catalog;
 mod download;
 mod error;
+mod file;
 mod http;
 mod snapshot;
 mod solver;
@@ -23,5 +24,6 @@ mod universe;
 mod tests;
 
 pub use error::Error;
+pub use file::Files;
 pub use spec::{Choice, Fetched, Options, Spec};
 pub use universe::Universe;
