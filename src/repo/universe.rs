@@ -1,8 +1,8 @@
 //! The indexes of some repositories: opened, verified, asked; and the packages they name.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -27,6 +27,8 @@ const LARGEST_INDEX: u64 = 512 << 20;
 const LARGEST_KEY: u64 = 1 << 20;
 /// How many packages are fetched or verified at once.
 const THREADS: usize = 6;
+/// How many pieces of an index may be unpacked ahead of its reader.
+const PIECES_AHEAD: usize = 8;
 
 /// The indexes of some repositories for one architecture.
 pub struct Universe {
@@ -281,11 +283,30 @@ impl Opener<'_> {
         if let Some(catalog) = self.snapshots.load(&document.digest) {
             return Ok(Some(catalog));
         }
-        let index = apk::index::unpack(&document.bytes).map_err(in_index)?;
-        let catalog = catalog::build(index.text.as_bytes()).ok_or_else(too_large)?;
+        let catalog = read_index(&document.bytes).map_err(in_index)?.ok_or_else(too_large)?;
         self.snapshots.store(&document.digest, &catalog);
         Ok(Some(catalog))
     }
+}
+
+/// Unpacks an index on this thread, while another one reads what there is of it: each takes about
+/// as long. `None` if it is too large.
+fn read_index(archive: &[u8]) -> Result<Option<Catalog>, apk::Error> {
+    let (pieces, inbox) = mpsc::sync_channel::<Vec<u8>>(PIECES_AHEAD);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || {
+            let mut builder = catalog::Builder::default();
+            inbox.iter().try_for_each(|piece| builder.read(&piece))?;
+            builder.finish()
+        });
+        let unpacked = apk::index::unpack_text(archive, |piece| {
+            // Who gave up reading says so in the end.
+            let _ = pieces.send(piece.to_vec());
+        });
+        drop(pieces);
+        let catalog = reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        unpacked.map(|()| catalog)
+    })
 }
 
 /// Does something for each item, on several threads. Of several errors the first item's is

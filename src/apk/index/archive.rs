@@ -19,6 +19,9 @@ const MAX_INDEX: u64 = 512 << 20;
 /// The most that the signature's member may have, unpacked.
 const MAX_SIGNATURES: u64 = 1 << 20;
 
+/// How much of a text is handed out at once.
+const PIECE: usize = 256 << 10;
+
 /// What is in an index's archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unpacked {
@@ -41,29 +44,72 @@ pub(super) fn pack(description: &str, text: &str) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// `Malformed` if it is not an index, or if it has more than 512 MiB.
 pub fn unpack(archive: &[u8]) -> Result<Unpacked, Error> {
+    let mut unpacked = Unpacked::default();
+    read_files(archive, |file, content| {
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes)?;
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        match file {
+            File::Description => unpacked.description = text,
+            File::Text => unpacked.text = text,
+        }
+        Ok(())
+    })?;
+    Ok(unpacked)
+}
+
+/// Unpacks the `APKINDEX` file alone, as it stands, and hands it out in pieces while the rest is
+/// still packed. What was handed out counts only if this succeeds.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_text(archive: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Error> {
+    let mut piece = vec![0; PIECE];
+    read_files(archive, |file, content| {
+        if file == File::Description {
+            return Ok(());
+        }
+        loop {
+            match content.read(&mut piece)? {
+                0 => return Ok(()),
+                count => take(piece.get(..count).unwrap_or_default()),
+            }
+        }
+    })
+}
+
+/// The files that an index's archive has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum File {
+    Description,
+    Text,
+}
+
+/// Reads an archive to its end; `take` gets each of the files, once.
+fn read_files(
+    archive: &[u8],
+    mut take: impl FnMut(File, &mut dyn Read) -> std::io::Result<()>,
+) -> Result<(), Error> {
     let (_, index) = split(archive)?;
     // One byte more than allowed, to tell the end from the limit.
     let content = MultiGzDecoder::new(index).take(MAX_INDEX + 1);
     let mut reader = Reader::new(content);
-    let (mut description, mut text) = (None, None);
+    let mut seen = Vec::new();
     while let Some(header) = reader.next_entry().map_err(read_error)? {
-        let place = match header.path.as_slice() {
-            b"DESCRIPTION" => &mut description,
-            b"APKINDEX" => &mut text,
+        let file = match header.path.as_slice() {
+            b"DESCRIPTION" => File::Description,
+            b"APKINDEX" => File::Text,
             _ => continue,
         };
         if header.size > MAX_INDEX {
             return Err(malformed(format!("`{}` is too long", header.display_path())));
         }
-        if place.is_some() {
+        if seen.contains(&file) {
             return Err(malformed(format!("it has two files `{}`", header.display_path())));
         }
-        let mut bytes = Vec::new();
-        reader.content().read_to_end(&mut bytes).map_err(|error| read_error(error.into()))?;
-        *place = Some(
-            String::from_utf8(bytes)
-                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-        );
+        seen.push(file);
+        take(file, &mut reader.content()).map_err(|error| read_error(error.into()))?;
     }
     // To the end, where the checksum is.
     let mut content = reader.into_inner();
@@ -71,8 +117,10 @@ pub fn unpack(archive: &[u8]) -> Result<Unpacked, Error> {
     if content.limit() == 0 {
         return Err(malformed(format!("it has more than {MAX_INDEX} bytes")));
     }
-    let text = text.ok_or_else(|| malformed("there is no `APKINDEX`"))?;
-    Ok(Unpacked { description: description.unwrap_or_default(), text })
+    if !seen.contains(&File::Text) {
+        return Err(malformed("there is no `APKINDEX`"));
+    }
+    Ok(())
 }
 
 /// Whether the archive has a signature (of whatever worth).

@@ -10,24 +10,10 @@ use super::{Catalog, MAGIC, hash};
 /// an index, and nobody asks for them here.
 const KEPT: &[u8] = b"CPVASokDpi";
 
-/// Reads the text. A package without name or version is left out; lines that are not `X:…` are
-/// passed over, and so are packages with text that is not UTF-8. Of packages with one identity
-/// (`C:`) the first counts, as with apk-tools: the others can't be what they are said to be.
-///
-/// `None` if it is larger than the format can hold (4 GiB).
+/// Reads a whole text.
 pub(in crate::repo) fn build(text: &[u8]) -> Option<Catalog> {
     let mut builder = Builder::default();
-    builder.text.reserve(text.len() / 2);
-    for line in text.split(|byte| *byte == b'\n') {
-        match line.strip_suffix(b"\r").unwrap_or(line) {
-            [] => builder.end_package()?,
-            line @ [key, b':', value @ ..] if KEPT.contains(key) => {
-                builder.field(*key, line, value);
-            }
-            _ => {}
-        }
-    }
-    builder.end_package()?;
+    builder.read(text)?;
     builder.finish()
 }
 
@@ -54,8 +40,16 @@ fn identity(checksum: &[u8]) -> Option<[u8; 20]> {
     (identity != [0; 20]).then_some(identity)
 }
 
+/// Reads the text, in pieces of any size. A package without name or version is left out; lines that
+/// are not `X:…` are passed over, and so are packages with text that is not UTF-8. Of packages with
+/// one identity (`C:`) the first counts, as with apk-tools: the others can't be what they are said
+/// to be.
+///
+/// `None` if it is larger than the format can hold (4 GiB).
 #[derive(Default)]
-struct Builder {
+pub(in crate::repo) struct Builder {
+    /// The beginning of a line whose end is in the next piece.
+    begun: Vec<u8>,
     text: Vec<u8>,
     /// Where the package that is being read begins in `text`, and in the two tables.
     start: usize,
@@ -71,6 +65,34 @@ struct Builder {
 }
 
 impl Builder {
+    /// Reads on.
+    pub(in crate::repo) fn read(&mut self, mut piece: &[u8]) -> Option<()> {
+        if !self.begun.is_empty()
+            && let Some(end) = piece.iter().position(|byte| *byte == b'\n')
+        {
+            let mut line = std::mem::take(&mut self.begun);
+            line.extend_from_slice(piece.get(..end)?);
+            self.line(&line)?;
+            piece = piece.get(end + 1..)?;
+        }
+        let whole = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        let (lines, begun) = piece.split_at(whole);
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            self.line(line.strip_suffix(b"\n").unwrap_or(line))?;
+        }
+        self.begun.extend_from_slice(begun);
+        Some(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> Option<()> {
+        match line.strip_suffix(b"\r").unwrap_or(line) {
+            [] => self.end_package()?,
+            line @ [key, b':', value @ ..] if KEPT.contains(key) => self.field(*key, line, value),
+            _ => {}
+        }
+        Some(())
+    }
+
     fn number(&self) -> u32 {
         u32::try_from(self.offsets.len()).unwrap_or(u32::MAX)
     }
@@ -119,7 +141,11 @@ impl Builder {
         Some(())
     }
 
-    fn finish(mut self) -> Option<Catalog> {
+    /// The catalog of what was read.
+    pub(in crate::repo) fn finish(mut self) -> Option<Catalog> {
+        let last = std::mem::take(&mut self.begun);
+        self.line(&last)?;
+        self.end_package()?;
         for table in [&mut self.names, &mut self.conditions] {
             // A package that provides a name twice is met once.
             table.sort_unstable();
@@ -184,6 +210,20 @@ mod tests {
             ["bar", "so:libc.so.6>=2"]
         );
         assert_eq!(catalog().package(9).name, "");
+    }
+
+    #[test]
+    fn pieces_of_any_size_make_the_same_catalog() {
+        let text = format!("{TEXT}P:last\r\nV:1\r\n\r\nC:Q1c=\nP:unfinished\nV:3");
+        let whole = build(text.as_bytes()).unwrap();
+        assert_eq!(whole.len(), 4);
+        for size in 1..text.len() {
+            let mut builder = Builder::default();
+            for piece in text.as_bytes().chunks(size) {
+                builder.read(piece).unwrap();
+            }
+            assert_eq!(builder.finish().unwrap().as_bytes(), whole.as_bytes(), "{size}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@
 mod build;
 mod package;
 
-pub(super) use build::build;
+pub(super) use build::{Builder, build};
 pub(super) use package::Package;
 
 /// Changes whenever the layout or the choice of lines does.
