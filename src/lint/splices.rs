@@ -8,7 +8,7 @@ use super::subject::{Subject, Written};
 use super::{Level, Rule};
 use crate::config::Text;
 use crate::diagnostic::Span;
-use crate::plan::Audit;
+use crate::plan::{Audit, parameter};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -26,8 +26,9 @@ pub(super) const RULES: &[Rule] = &[
         level: Level::Warn,
         summary: "shell syntax in an input that is taken as it is",
         details: "The built-in pipelines take names, paths, URLs, checksums and numbers as they are \
-                  written; melange's own put them into the script, where the shell expands `$NAME`, \
-                  `$(command)` and patterns. The recipe means different things to the two.",
+                  written, `$NAME` aside; melange's own put them into the script, where the shell \
+                  expands `$(command)` and patterns too. The recipe means different things to the \
+                  two.",
         check: literal_input,
     },
 ];
@@ -131,13 +132,14 @@ fn literal_input(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
-/// What of a text a shell would expand.
+/// What of a text a shell would expand, the variables aside that are expanded here too.
 fn shell_syntax(text: &str) -> Option<&str> {
-    let at = text.char_indices().position(|(at, c)| {
-        let next = text[at + c.len_utf8()..].chars().next();
-        c == '`' || c == '$' && next.is_some_and(|n| n.is_ascii_alphabetic() || "({_".contains(n))
-    })?;
-    let start = text.char_indices().nth(at)?.0;
+    let begins = |(at, c): (usize, char)| match c {
+        '`' => true,
+        '$' => text[at + 1..].starts_with(['(', '{']) && parameter(&text[at..]) == 0,
+        _ => false,
+    };
+    let start = text.char_indices().find(|&place| begins(place))?.0;
     let rest = &text[start..];
     let end = rest[1..].find(|c: char| c.is_whitespace() || "/\"'".contains(c));
     rest.get(..end.map_or(rest.len(), |end| end + 1))

@@ -135,7 +135,8 @@ pub(super) fn lookup<'v>(
     variables: &'v Variables<'_>,
 ) -> Result<Cow<'v, str>, Problem> {
     if let Some(name) = name.strip_prefix("sh.") {
-        return lookup(name, inputs, variables).map(|value| Cow::Owned(shell_word(&value)));
+        return lookup(name, inputs, variables)
+            .map(|value| Cow::Owned(super::word::shell_word(&value)));
     }
     let Some(input) = name.strip_prefix("inputs.") else { return variables.require(name) };
     match inputs.get(input) {
@@ -150,11 +151,6 @@ pub(super) fn lookup<'v>(
             Err(Problem::unknown(name, Some(help)))
         }
     }
-}
-
-/// A word of the shell that means exactly this text.
-fn shell_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn missing(step: &Step, name: &str) -> Diagnostic {
@@ -266,15 +262,6 @@ mod tests {
         assert_eq!(resolved.inputs["a"], "A");
         let changed: Vec<_> = resolved.changed.iter().collect();
         assert_eq!(changed, [("b", "x"), ("n", "pkg")]);
-    }
-
-    #[test]
-    fn words_of_the_shell_are_quoted() {
-        for (text, word) in
-            [("a/b-1.2", "'a/b-1.2'"), ("", "''"), ("a b", "'a b'"), ("$(x)'", r"'$(x)'\'''")]
-        {
-            assert_eq!(shell_word(text), word);
-        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod resolve;
 mod steps;
 mod transform;
 mod variables;
+mod word;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ pub use audit::{Audit, AuditStep, audit};
 pub use library::builtin_pipelines;
 pub use reference::references;
 pub use resolve::{parsed, resolve};
+pub(crate) use word::parameter;
 
 /// Everything that is to be done for one recipe on one architecture.
 #[derive(Clone, Debug)]
