@@ -149,6 +149,11 @@ impl BuildConfig {
     }
 
     /// Gives steps all eight cache mounts (the default).
+    ///
+    /// ```
+    /// # use melange2::BuildConfig;
+    /// let config = BuildConfig::new("tool.yaml").with_default_cache_mounts();
+    /// ```
     #[must_use]
     pub fn with_default_cache_mounts(self) -> Self {
         self.with_cache_mounts(cache::default_cache_mounts())

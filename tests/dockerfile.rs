@@ -280,6 +280,41 @@ fn debugging_shows_commands_and_no_variables() {
     assert!(before.contains("export PASSWORD=hunter2\n") && !after.contains("PASSWORD"));
 }
 
+/// Ids, owner and mode are a mount's identity: another one is a new and empty mount for everybody.
+#[test]
+fn the_eight_mounts_are_fixed_for_ever() {
+    let mut plan = plan();
+    plan.steps.push(step(1, "build", "make\n"));
+    let options = Options { cache_choice: CacheChoice::All, ..options() };
+    let text = spec(&plan, &[], &options).text;
+    let mounts = text.lines().filter_map(|line| {
+        let mount = line.trim().strip_prefix("--mount=type=cache,id=melange-")?;
+        mount.strip_suffix(",sharing=shared,mode=0755,uid=1000,gid=1000 \\")
+    });
+    assert_eq!(
+        mounts.collect::<Vec<_>>(),
+        [
+            "host-cache,target=/var/cache/melange",
+            "go-mod-cache,target=/home/build/go/pkg/mod",
+            "go-build-cache,target=/home/build/.cache/go-build",
+            "pip-cache,target=/home/build/.cache/pip",
+            "npm-cache,target=/home/build/.npm",
+            "cargo-registry-cache,target=/home/build/.cargo/registry",
+            "cargo-build-cache,target=/home/build/.cargo/git",
+            "ccache-cache,target=/home/build/.ccache",
+            "apk-cache,target=/var/cache/apk",
+        ]
+    );
+}
+
+#[test]
+fn go_stays_away_from_steps_that_build_a_python_project() {
+    let mut plan = plan();
+    plan.steps.push(step(1, "build", "python3 -m build --wheel\n"));
+    let text = spec(&plan, &["go", "pip", "npm"], &options()).text;
+    assert!(text.contains("\n# cache mounts: python (pip), node (npm)\n"), "{text}");
+}
+
 #[test]
 fn custom_mounts_are_on_every_step_but_not_in_a_workspace_that_is_data() {
     let mut plan = hello();

@@ -16,6 +16,7 @@ mod faults;
 mod isolation;
 mod large;
 mod melange;
+mod mounts;
 mod progress;
 mod registry;
 mod rootless;

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Caches")]
 pub struct CacheArgs {
-    /// Which cache mounts steps get: `auto` (by what they run), `all`, `none`, or groups out of
-    /// go,python,rust,node,ccache,apk.
+    /// Which built-in cache mounts steps get: `auto` (by what they run), `all`, `none`, or groups
+    /// out of go,python,rust,node,ccache,apk.
     #[arg(long, value_name = "WHICH", value_delimiter = ',', default_value = "auto")]
     cache_mounts: Vec<String>,
     /// One more cache mount: `id=…,target=…[,sharing=locked]`.
