@@ -22,7 +22,7 @@ fn it_is_one_line_with_melanges_keys_in_melanges_order() {
     assert_snapshot!(compile(&env, &[]), @r#"
     exit: 0
     --- stdout
-    {"package":{"name":"demo","version":"1.10","epoch":0,"commit":"0123abc","dependencies":{},"checks":{},"cpe":{},"resources":{}},"environment":{"contents":{},"entrypoint":{},"accounts":{"users":[{"username":"build","uid":1000,"gid":1000}],"groups":[{"groupname":"build","gid":1000,"members":["build"]}]},"environment":{"CARGO_HOME":"/home/build/.cargo","CCACHE_DIR":"/home/build/.ccache","COMPOSER_CACHE_DIR":"/var/cache/melange/composer","GOCACHE":"/home/build/.cache/go-build","GOMODCACHE":"/home/build/go/pkg/mod","GOPATH":"/home/build/go","HOME":"/home/build","NPM_CONFIG_CACHE":"/home/build/.npm","PIP_CACHE_DIR":"/home/build/.cache/pip","UV_CACHE_DIR":"/var/cache/melange/uv"}},"capabilities":{},"update":{"enabled":false}}
+    {"package":{"name":"demo","version":"1.10","epoch":0,"commit":"0123abc","dependencies":{},"checks":{},"cpe":{},"resources":{}},"environment":{"contents":{},"entrypoint":{},"accounts":{"users":[{"username":"build","uid":1000,"gid":1000}],"groups":[{"groupname":"build","gid":1000,"members":["build"]}]},"environment":{"COMPOSER_CACHE_DIR":"/var/cache/melange/composer","GOMODCACHE":"/var/cache/melange/gomodcache","GOPATH":"/home/build/.cache/go","HOME":"/home/build","PIP_CACHE_DIR":"/var/cache/melange/pip","UV_CACHE_DIR":"/var/cache/melange/uv","npm_config_cache":"/var/cache/melange/npm"}},"capabilities":{},"update":{"enabled":false}}
     --- stderr
     "#);
 }
