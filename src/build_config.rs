@@ -13,7 +13,7 @@ use crate::buildkit::{DaemonOptions, RunOptions};
 use crate::cache::{CacheConfig, CacheMount, RegistryCache, RemoteCache, RemoteCaches};
 use crate::dockerfile::{self, CacheChoice, Secret};
 use crate::error::{Error, Result};
-use crate::{cache, package, plan, repo};
+use crate::{cache, host_cache, package, plan, repo};
 
 /// What is to be built, and how: a recipe, repositories, keys, caches, a daemon.
 ///
@@ -60,6 +60,7 @@ pub struct BuildConfig {
     pub(crate) cache_insecure: bool,
     pub(crate) cache_from: Vec<RemoteCache>,
     pub(crate) cache_to: Vec<RemoteCache>,
+    pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) run_as: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) secrets: Vec<Secret>,
@@ -72,6 +73,9 @@ impl BuildConfig {
     /// How many layers an environment may have: BuildKit's overlay mounts fail beyond 500, images
     /// beyond 127 can't be exported, and every step adds one.
     pub const MAX_LAYERS: usize = 50;
+
+    /// The host cache directory.
+    pub const CACHE_DIR: &str = "./melange-cache/";
 
     /// Builds `recipe` for the host's architecture into `./packages`, with all cache mounts.
     pub fn new(recipe: impl Into<PathBuf>) -> Self {
@@ -104,6 +108,7 @@ impl BuildConfig {
             cache_insecure: false,
             cache_from: Vec::new(),
             cache_to: Vec::new(),
+            cache_dir: Some(PathBuf::from(Self::CACHE_DIR)),
             run_as: None,
             ca_file: None,
             secrets: Vec::new(),
@@ -212,6 +217,14 @@ impl BuildConfig {
         self
     }
 
+    /// Lets steps see this directory at `/var/cache/melange`, and brings home what they store there.
+    /// It is made when there is something to bring.
+    #[must_use]
+    pub fn with_cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(directory.into());
+        self
+    }
+
     /// Says how the BuildKit daemon is found.
     #[must_use]
     pub fn with_daemon(mut self, daemon: DaemonOptions) -> Self {
@@ -243,6 +256,7 @@ impl BuildConfig {
         dockerfile::Options {
             cache_mounts: self.cache_mounts.clone(),
             cache_choice: self.cache_choice,
+            host_cache: host_cache::identity(self.cache_dir.as_deref()),
             run_as: self.run_as.clone(),
             source_dir: self.source_dir(plan),
             ca_file: self.ca_file.clone(),

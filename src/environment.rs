@@ -16,6 +16,9 @@ use crate::plan::Plan;
 use crate::repo::{self, Choice, Spec, Universe};
 use crate::ui::Reporter;
 
+/// The package behind [`Prepared::tools`].
+const TOOLS: &str = "busybox";
+
 /// An environment on disk.
 #[derive(Debug)]
 pub struct Prepared {
@@ -23,8 +26,12 @@ pub struct Prepared {
     pub image: dockerfile::Environment,
     /// What is installed, as `name=version`: recorded in `.melange.yaml`.
     pub locked: Vec<String>,
-    /// Keeps the image from being deleted while it is used.
-    _in_use: Arc<FileLock>,
+    /// An image of busybox alone, for what runs beside the steps; `None` if the repositories have
+    /// no busybox. Small, so that a daemon need not unpack a whole environment whose steps are all
+    /// cached.
+    pub tools: Option<dockerfile::Environment>,
+    /// Keep the images from being deleted while they are used.
+    _in_use: Vec<Arc<FileLock>>,
 }
 
 impl Prepared {
@@ -67,11 +74,7 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
     reporter.took("solving", begin.elapsed());
     let begin = Instant::now();
     reporter.phase(&format!("fetching {} packages", choices.len()));
-    let packages: Vec<image::Package> = universe
-        .fetch(&choices)?
-        .into_iter()
-        .map(|fetched| image::Package { path: fetched.path, tag: fetched.choice.tag })
-        .collect();
+    let packages = fetch(&universe, &choices)?;
     reporter.took("fetching", begin.elapsed());
 
     reporter.phase("assembling the environment");
@@ -88,16 +91,52 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         max_layers: config.max_layers,
         store: &config.image_store(),
     })?;
+    let tools = tools(&universe, plan, config);
     reporter.took("assembling", begin.elapsed());
     Ok(Prepared {
-        image: dockerfile::Environment {
-            dir: layout.dir,
-            digest: layout.digest,
-            programs: layout.programs,
-        },
+        _in_use: [&layout].into_iter().chain(&tools).map(|it| it.in_use.clone()).collect(),
+        image: described(layout),
         locked: choices.iter().map(locked).collect(),
-        _in_use: layout.in_use,
+        tools: tools.map(described),
     })
+}
+
+fn fetch(universe: &Universe, choices: &[Choice]) -> Result<Vec<image::Package>> {
+    let fetched = universe.fetch(choices)?.into_iter();
+    Ok(fetched
+        .map(|fetched| image::Package { path: fetched.path, tag: fetched.choice.tag })
+        .collect())
+}
+
+fn described(layout: image::Layout) -> dockerfile::Environment {
+    dockerfile::Environment { dir: layout.dir, digest: layout.digest, programs: layout.programs }
+}
+
+/// The image of [`Prepared::tools`]. Whatever is wrong with it, the build can do without.
+fn tools(universe: &Universe, plan: &Plan, config: &BuildConfig) -> Option<image::Layout> {
+    let made = || -> Result<image::Layout> {
+        let request = [TOOLS.parse::<Atom>()?];
+        let packages = fetch(universe, &universe.solve(&request)?)?;
+        Ok(image::assemble(&image::Request {
+            arch: plan.arch,
+            packages: &packages,
+            world: &[TOOLS.to_owned()],
+            repositories: &[],
+            keys: universe.keys(),
+            users: &[],
+            groups: &[],
+            paths: &[],
+            max_layers: 2,
+            store: &config.image_store(),
+        })?)
+    };
+    match made() {
+        Ok(layout) => Some(layout),
+        Err(error) => {
+            tracing::debug!("no image of {TOOLS}: {error}");
+            None
+        }
+    }
 }
 
 /// What is asked of the solver: the plan's packages, and what its spec will need.

@@ -29,6 +29,7 @@ mod environment;
 pub mod error;
 pub mod fsutil;
 pub mod go_template;
+pub mod host_cache;
 pub mod image;
 pub mod lint;
 pub mod package;

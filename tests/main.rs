@@ -34,3 +34,4 @@ mod setup;
 mod solve;
 mod solve_apko;
 mod support;
+mod update_cache;

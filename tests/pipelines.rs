@@ -12,6 +12,7 @@ use melange2::plan::{Context, Plan, builtin_pipelines, resolve};
 
 use crate::support::TestEnv;
 use crate::support::parts;
+use crate::support::serve::files;
 
 /// A plan of a recipe with these steps; scripts that name the workspace get the test's own.
 fn plan(env: &TestEnv, steps: &str) -> Plan {
@@ -191,12 +192,34 @@ fn fetch_refuses_a_wrong_checksum() {
     let env = TestEnv::new();
     let digest = melange2::digest::Sha256::of(b"expected").to_string();
     env.write(format!("cache/sha256:{digest}"), "something else");
+    env.write("www/x.tar", "something else again");
+    let address = files(&env.work().join("www"));
     let steps = format!(
-        "  - uses: fetch\n    with: {{uri: 'https://example.com/x.tar', expected-sha256: {digest}}}\n"
+        "  - uses: fetch\n    with: {{uri: '{address}/x.tar', expected-sha256: {digest}}}\n"
     );
     let output = run(&env, &plan(&env, &steps));
     let text = text(&output);
     assert!(!output.status.success() && text.contains("wrong sha256 checksum"), "{text}");
+}
+
+#[test]
+fn fetch_does_without_a_damaged_file_and_keeps_what_it_downloads() {
+    if !have(&["busybox", "wget"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    let digest = melange2::digest::Sha256::of(b"expected");
+    let cached = env.write(format!("cache/sha256:{digest}"), "damaged");
+    env.write("www/x.tar", "expected");
+    let address = files(&env.work().join("www"));
+    let with = format!("uri: '{address}/x.tar', expected-sha256: {digest}, extract: 'false'");
+    let steps = format!("  - uses: fetch\n    with: {{{with}}}\n");
+    let output = run(&env, &plan(&env, &steps));
+    assert!(output.status.success() && text(&output).contains("is damaged"), "{}", text(&output));
+    for file in [env.work().join("build/x.tar"), cached] {
+        assert_eq!(fs_err::read(file).unwrap(), b"expected");
+    }
+    assert_eq!(fs_err::read_dir(env.work().join("cache")).unwrap().count(), 1);
 }
 
 #[test]

@@ -196,6 +196,13 @@ impl Connection {
         self.ask(&args, LOOKING_AFTER)
     }
 
+    /// Deletes the cache mounts whose whole id the pattern matches, but for those in use. Of a
+    /// mount, BuildKit shows its id in the end of its description only.
+    pub fn forget_cache_mounts(&self, pattern: &str) -> Result<(), Error> {
+        let filter = format!(r#"description~="with id ./{pattern}.$""#);
+        self.ask(&["prune", "--filter", &filter], LOOKING_AFTER).map(|_| ())
+    }
+
     /// The program.
     pub(super) fn buildctl(&self) -> &Path {
         &self.buildctl

@@ -7,6 +7,7 @@ use crate::arch::Arch;
 use crate::build_config::BuildConfig;
 use crate::buildkit::{self, Caches, Connection, Measures, Metered};
 use crate::error::{Error, Kind, Result};
+use crate::host_cache::{self, HostCache};
 use crate::package::Built;
 use crate::plan::Plan;
 use crate::ui::{self, Reporter, Ui};
@@ -80,14 +81,24 @@ fn build_plan(
         .map_err(|_| Error::new(Kind::Buildkit, "looking for the BuildKit daemon failed"))??;
 
     environment.check_shell(plan)?;
-    let spec = dockerfile::render(plan, &environment.image, &config.spec_options(plan))?;
+    let directory = config.cache_dir.as_deref().filter(|_| !plan.steps.is_empty());
+    let cache = HostCache::open(directory, reporter);
+    let mut options = config.spec_options(plan);
+    cache.identity().clone_into(&mut options.host_cache);
+    let spec = dockerfile::render(plan, &environment.image, &options)?;
     for note in &spec.notes {
         reporter.warning(note);
     }
     caches.report(reporter);
-    let (built, measures, times) =
-        run_spec(plan, &spec, config, &environment, &connection, &mut caches, reporter)
-            .map_err(|error| explain(error, plan, &spec))?;
+    let tools = environment.tools.as_ref();
+    let access = tools
+        .map(|tools| host_cache::Access::new(plan, &options, tools, &connection))
+        .transpose()?;
+    let (built, measures, times) = cache
+        .around(access.as_ref(), reporter, |reporter| {
+            run_spec(plan, &spec, config, &environment, &connection, &mut caches, reporter)
+        })
+        .map_err(|error| explain(error, plan, &spec))?;
     reporter.took("BuildKit", times.total.saturating_sub(times.packaging));
     reporter.took("packaging", times.packaging);
     if let Some(digest) = measures.digest {

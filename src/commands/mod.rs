@@ -17,4 +17,5 @@ pub mod render;
 pub mod sign;
 pub mod sign_index;
 pub mod solve;
+pub mod update_cache;
 pub mod version;

@@ -10,6 +10,7 @@ mod around_mounts;
 mod cache_mounts;
 mod capabilities;
 mod error;
+mod host_cache;
 mod quote;
 mod render;
 mod shell_words;
@@ -23,5 +24,6 @@ mod workspace_data;
 
 pub use capabilities::required_packages;
 pub use error::Error;
+pub use host_cache::{HostCacheMount, host_cache_mount};
 pub use render::render;
 pub use spec::{CacheChoice, Context, Environment, Options, Secret, Spec};

@@ -67,6 +67,9 @@ pub struct Options {
     pub cache_mounts: Vec<CacheMount>,
     /// Which of them a step gets.
     pub cache_choice: CacheChoice,
+    /// Which host cache the steps see: the identity of its directory, empty for the one that is
+    /// nobody's.
+    pub host_cache: String,
     /// `--run-as`: overrides the recipe's.
     pub run_as: Option<String>,
     /// The recipe's own files, copied to `/home/build` first.

@@ -7,6 +7,7 @@ use crate::plan::Step;
 
 use super::around_mounts;
 use super::cache_mounts::{self, Decision};
+use super::host_cache;
 use super::quote::{self, Mount};
 use super::user::Owner;
 use super::variables::{self, CA_BUNDLE, Common};
@@ -123,7 +124,7 @@ pub(super) fn mounts(
 
     let mut mounts = vec![
         secret("ca", CA_BUNDLE.to_owned(), false, "0444"),
-        cache("melange-host-cache", "/var/cache/melange", Sharing::Shared),
+        cache(&host_cache::id(&shared.options.host_cache), "/var/cache/melange", Sharing::Shared),
     ];
     for mount in &decision.mounts {
         mounts.push(cache(&mount.id, checked_target(&mount.target)?, mount.sharing));

@@ -1,6 +1,7 @@
-//! Packages: fetched once, verified, kept under the identity that the index gives them.
+//! Packages: fetched once, verified, kept under the identity that the index gives them. And other
+//! files, for `files.rs`, in the same way.
 //!
-//! A package is written to `NAME.part` under a lock on that very file, verified there and then
+//! A file is written to `NAME.part` under a lock on that very file, verified there and then
 //! renamed, so that what has its name is whole. What a broken connection or a killed process left
 //! is continued with a range request by whoever comes next; that it all belongs together is shown
 //! by the checksums in the end. (This file does not use `AtomicFile`, whose nameless temporary
@@ -43,7 +44,20 @@ impl Package<'_> {
             self.label.chars().map(|char| if plain(char) { char } else { '_' }).take(160).collect();
         directory.join(format!("{label}.{}.apk", self.identity))
     }
+}
 
+/// A file to fetch.
+pub(super) struct Wanted<'a> {
+    pub(super) address: &'a RemoteAddress,
+    /// Its place.
+    pub(super) path: PathBuf,
+    /// Where it is until it is whole: on the same file system.
+    pub(super) part: PathBuf,
+    /// Bytes, 0 if nobody knows.
+    pub(super) size: u64,
+}
+
+impl Wanted<'_> {
     fn limit(&self) -> u64 {
         if self.size == 0 { LARGEST } else { self.size + SLACK }
     }
@@ -57,30 +71,45 @@ pub(super) fn package(
     verify: impl Fn(&Path) -> Result<(), Error>,
 ) -> Result<PathBuf, Error> {
     let path = package.path(directory);
-    let before = identity_of(&path);
+    let mut part = path.clone().into_os_string();
+    part.push(".part");
+    let (address, size) = (package.address, package.size);
+    file(client, &Wanted { address, path, part: part.into(), size }, verify)
+}
+
+/// Returns the verified file, fetched if it is not there yet.
+pub(super) fn file(
+    client: &Client,
+    wanted: &Wanted<'_>,
+    verify: impl Fn(&Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
+    let path = &wanted.path;
+    let before = identity_of(path);
     if before.is_some() {
-        match verify(&path) {
-            Ok(()) => return Ok(path),
+        match verify(path) {
+            Ok(()) => return Ok(path.clone()),
             // Damaged on disk: what is fetched anew replaces it.
             Err(error) => tracing::debug!("fetching again what was damaged: {error}"),
         }
     }
-    fs::create_dir_all(directory)?;
-    let Some(mut part) = Part::lock(&path, before)? else {
-        verify(&path)?;
-        return Ok(path);
+    for directory in [path.parent(), wanted.part.parent()].into_iter().flatten() {
+        fs::create_dir_all(directory)?;
+    }
+    let Some(mut part) = Part::lock(wanted, before)? else {
+        verify(path)?;
+        return Ok(path.clone());
     };
     if part.size()? > 0 {
-        part.fetch(client, package)?;
+        part.fetch(client, wanted)?;
         if verify(&part.path).is_ok() {
-            return part.commit(&path);
+            return part.commit(path);
         }
         // The beginning was of something else.
         part.file.set_len(0)?;
     }
-    part.fetch(client, package)?;
+    part.fetch(client, wanted)?;
     match verify(&part.path) {
-        Ok(()) => part.commit(&path),
+        Ok(()) => part.commit(path),
         Err(error) => {
             fs::remove_file(&part.path)?;
             Err(error)
@@ -97,10 +126,8 @@ struct Part {
 impl Part {
     /// Waits for the lock. `None` if the target is not what it was `before`: somebody else was
     /// faster.
-    fn lock(target: &Path, before: Option<(u64, u64)>) -> io::Result<Option<Self>> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(".part");
-        let path = PathBuf::from(name);
+    fn lock(wanted: &Wanted<'_>, before: Option<(u64, u64)>) -> io::Result<Option<Self>> {
+        let path = wanted.part.clone();
         loop {
             let mut options = fs::OpenOptions::new();
             let (file, _) = options
@@ -117,7 +144,7 @@ impl Part {
                 continue;
             }
             let part = Self { path, file };
-            if identity_of(target) == before {
+            if identity_of(&wanted.path) == before {
                 return Ok(Some(part));
             }
             fs::remove_file(&part.path)?;
@@ -130,15 +157,15 @@ impl Part {
     }
 
     /// Gets what is missing.
-    fn fetch(&mut self, client: &Client, package: &Package<'_>) -> Result<(), Error> {
-        let limit = package.limit();
-        client.with_retries(package.address, || {
+    fn fetch(&mut self, client: &Client, wanted: &Wanted<'_>) -> Result<(), Error> {
+        let limit = wanted.limit();
+        client.with_retries(wanted.address, || {
             let begun = self.file.seek(io::SeekFrom::End(0))?;
-            if package.size > 0 && begun == package.size {
+            if wanted.size > 0 && begun == wanted.size {
                 return Ok(());
             }
             let range = (begun > 0).then(|| ("range", format!("bytes={begun}-")));
-            let response = client.get(package.address, range.as_slice())?;
+            let response = client.get(wanted.address, range.as_slice())?;
             match response.status() {
                 StatusCode::PARTIAL_CONTENT if starts_at(&response, begun) => {}
                 StatusCode::OK => self.restart()?,

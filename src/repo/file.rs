@@ -1,14 +1,28 @@
-//! Files that no index describes: fetched by their URL, handed on while they arrive, kept nowhere.
+//! Files that no index describes: fetched by their URL, and handed on while they arrive, or stored
+//! where the caller wants them, as packages are.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::address::Address;
+use super::download::{self, Wanted};
 use super::http::{Client, Failure};
+use super::universe::in_parallel;
 
 /// The most that is read of one file.
 const LARGEST: u64 = 64 << 30;
+
+/// A file to store.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// An `http` or `https` URL.
+    pub url: String,
+    /// Its place.
+    pub path: PathBuf,
+    /// Where it is until it is whole, on the same file system: what is found there is continued.
+    pub part: PathBuf,
+}
 
 /// Fetches files, with the certificates, credentials and retries of repositories.
 pub struct Files {
@@ -69,5 +83,33 @@ impl Files {
                 None => Ok(taker),
             }
         })
+    }
+
+    /// Stores files, several at once, but for those that are there and pass `verify`, which says
+    /// what is wrong with a file: one that is wrong never gets its name. One result for each.
+    ///
+    /// # Errors
+    /// As with [`Files::read`], and `Io`.
+    pub fn store(
+        &self,
+        files: &[File],
+        verify: impl Fn(&File, &Path) -> Result<(), String> + Sync,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let fetch = |file: &File| {
+            let Address::Remote(address) = Address::parse(&file.url)? else {
+                let text = format!("`{}` is not an `http` or `https` URL", file.url);
+                return Err(Error::Invalid(text));
+            };
+            let (path, part) = (file.path.clone(), file.part.clone());
+            let checked = |path: &Path| {
+                verify(file, path)
+                    .map_err(|problem| Error::Fetch { url: address.to_string(), problem })
+            };
+            let wanted = Wanted { address: &address, path, part, size: 0 };
+            download::file(&self.client, &wanted, checked)?;
+            Ok(())
+        };
+        // An error of one is no reason to do without the others.
+        in_parallel(files, |file| Ok(fetch(file)))
     }
 }

@@ -24,6 +24,6 @@ mod universe;
 mod tests;
 
 pub use error::Error;
-pub use file::Files;
+pub use file::{File, Files};
 pub use spec::{Choice, Fetched, Options, Spec};
 pub use universe::Universe;

@@ -311,7 +311,7 @@ fn read_index(archive: &[u8]) -> Result<Option<Catalog>, apk::Error> {
 
 /// Does something for each item, on several threads. Of several errors the first item's is
 /// returned; after an error no new items are begun.
-fn in_parallel<T: Sync, R: Send>(
+pub(super) fn in_parallel<T: Sync, R: Send>(
     items: &[T],
     work: impl Fn(&T) -> Result<R, Error> + Sync,
 ) -> Result<Vec<R>, Error> {

@@ -33,7 +33,7 @@ fn sleeper(port: u16) -> String {
 }
 
 /// A port on which somebody waits for one connection.
-fn doorbell() -> (u16, std::sync::mpsc::Receiver<()>) {
+pub(super) fn doorbell() -> (u16, std::sync::mpsc::Receiver<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -138,6 +138,8 @@ fn two_builds_into_one_directory_at_once_lose_nothing() {
     let env = TestEnv::new();
     let name = format!("both-{}", nonce());
     lab.keygen(&env);
+    // Or each would have a mount of its own.
+    fs_err::create_dir(env.work().join("melange-cache")).unwrap();
     for package in ["one", "two"] {
         let script = format!(
             "echo {package} >> /var/cache/melange/{name}\nmkdir -p ${{{{targets.destdir}}}}/usr\necho {package} > ${{{{targets.destdir}}}}/usr/{package}"

@@ -13,6 +13,7 @@ mod durable;
 mod emulation;
 mod examples;
 mod faults;
+mod host_cache;
 mod isolation;
 mod large;
 mod melange;

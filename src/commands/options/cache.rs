@@ -1,5 +1,7 @@
 //! Which caches a build uses: flags of `build` and `render`.
 
+use std::ffi::OsString;
+
 use crate::build_config::BuildConfig;
 use crate::cache::{self, CacheConfig, CacheMode, CacheMount, RemoteCache};
 use crate::dockerfile::CacheChoice;
@@ -33,6 +35,10 @@ pub struct CacheArgs {
     /// One more cache to export to: `type=local,dest=DIR,mode=max`, or as with `--cache-from`.
     #[arg(long, value_name = "CACHE")]
     cache_to: Vec<String>,
+    /// Directory that steps see at `/var/cache/melange`; what they store there comes back. It is
+    /// made when there is something to bring. `''` for none.
+    #[arg(long, value_name = "DIR", default_value = BuildConfig::CACHE_DIR)]
+    cache_dir: OsString,
 }
 
 impl CacheArgs {
@@ -49,6 +55,8 @@ impl CacheArgs {
         config.cache_insecure = self.cache_registry_insecure;
         config.cache_from = remote("--cache-from", &self.cache_from)?;
         config.cache_to = remote("--cache-to", &self.cache_to)?;
+        let named = Some(&self.cache_dir).filter(|directory| !directory.is_empty());
+        config.cache_dir = named.map(std::path::absolute).transpose()?;
         Ok(())
     }
 
