@@ -1,6 +1,7 @@
 //! `melange2 compile`: a recipe with everything decided, as the JSON that melange prints.
 
 use insta::assert_snapshot;
+use melange2::arch::Arch;
 use serde_json::Value;
 
 use crate::support::TestEnv;
@@ -89,4 +90,62 @@ fn mistakes_are_told_and_nothing_is_printed() {
     let said = compile(&env, &["r.yaml"]);
     assert!(said.starts_with("exit: 2\n--- stdout\n--- stderr\n"), "{said}");
     assert!(said.contains("did you mean `fetch`?"), "{said}");
+}
+
+#[test]
+fn pipelines_are_found_in_the_order_of_the_flags() {
+    let env = TestEnv::new();
+    let uses = ["one", "two", "three", "strip"].map(|name| format!("  - uses: {name}\n")).concat();
+    env.write("recipes/r.yaml", format!("package: {{name: a, version: 1}}\npipeline:\n{uses}"));
+    // Each directory has what the ones after it have, and one pipeline more.
+    env.write("first/one.yaml", "runs: first\n");
+    for (directory, names) in [
+        ("second", ["one", "two"].as_slice()),
+        ("recipes/pipelines", &["one", "two", "three", "strip"]),
+    ] {
+        for name in names {
+            env.write(format!("{directory}/{name}.yaml"), format!("runs: {directory}\n"));
+        }
+    }
+    let flags = ["recipes/r.yaml", "--pipeline-dir", "first", "--pipeline-dirs", "second"];
+    let json = json(&compile(&env, &flags));
+    let scripts: Vec<_> = (0..4).map(|step| json["pipeline"][step]["runs"].clone()).collect();
+    // Those beside the recipe are found without a flag, and come before the built-in ones.
+    assert_eq!(scripts, ["first", "second", "recipes/pipelines", "recipes/pipelines"]);
+}
+
+#[test]
+fn the_architecture_is_the_hosts_unless_one_is_named() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: 1}\npipeline: [{runs: \"${{build.arch}} ${{build.goarch}}\"}]\n");
+    let host = Arch::host();
+    for (flags, arch) in [
+        (["r.yaml"].as_slice(), host),
+        (&["r.yaml", "--arch", "host"], host),
+        (&["r.yaml", "--arch", "arm64"], Arch::Aarch64),
+        (&["r.yaml", "--arch", "aarch64"], Arch::Aarch64),
+        (&["r.yaml", "--arch", "arm/v7"], Arch::Armv7),
+    ] {
+        let said = env.run(&[&["compile"], flags].concat());
+        assert_eq!(json(&said)["pipeline"][0]["runs"], format!("{} {}", arch.apk(), arch.go()));
+    }
+    let unknown = env.run(&["compile", "r.yaml", "--arch", "sparc"]);
+    assert!(unknown.contains("unknown architecture `sparc`: expected one of"), "{unknown}");
+}
+
+#[test]
+fn options_change_variables_before_they_are_used() {
+    let env = TestEnv::new();
+    env.write(
+        "r.yaml",
+        "package: {name: a, version: 1}\nvars: {tls: openssl}\nenvironment: {contents: {packages: [x]}}\n\
+         options: {small: {vars: {tls: none}, environment: {contents: {packages: {add: [y], remove: \
+         [x]}}}}}\npipeline: [{runs: \"${{vars.tls}}\"}]\n",
+    );
+    let with = |flags: &[&str]| {
+        let json = json(&compile(&env, &[&["r.yaml"], flags].concat()));
+        (json["pipeline"][0]["runs"].clone(), json["environment"]["contents"]["packages"].clone())
+    };
+    assert_eq!(with(&[]), ("openssl".into(), ["x"].as_slice().into()));
+    assert_eq!(with(&["--build-option", "small"]), ("none".into(), ["y"].as_slice().into()));
 }

@@ -53,6 +53,15 @@ fn a_stage_knows_nothing_of_those_that_run_after_it() {
 }
 
 #[test]
+fn yaml_readers_and_writers_stay_in_their_modules() {
+    for (path, text) in files("src") {
+        let reads = text.contains("saphyr_parser") && !path.starts_with("src/config/yaml");
+        let writes = text.contains("serde_yaml::") && !path.ends_with("src/plan/compiled.rs");
+        assert!(!reads && !writes, "{}", path.display());
+    }
+}
+
+#[test]
 fn every_file_says_what_it_does_and_is_short() {
     for below in ["src", "scripts", "tests", "benches"] {
         for (path, text) in files(below) {

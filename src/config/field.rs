@@ -6,6 +6,7 @@
 use indexmap::IndexMap;
 use serde_json::{Map as Json, Value as JsonValue};
 
+use super::json_schema::{self, Definitions};
 use super::reader::Reader;
 use super::yaml::{Node, Value};
 use crate::diagnostic::{Span, Spanned};
@@ -77,6 +78,8 @@ pub(crate) trait Field: Default {
     fn json(&self) -> JsonValue;
     /// The value as templates of queries see it: nothing is left out, names are Go's.
     fn data(&self) -> Data;
+    /// The type's JSON schema; mappings go to the definitions.
+    fn schema(definitions: &mut Definitions) -> JsonValue;
     /// Whether `omitempty` leaves it out.
     fn is_unset(&self) -> bool;
     /// Shows every text to the visitor.
@@ -101,6 +104,10 @@ impl Field for Text {
         Data::Text(self.value.clone())
     }
 
+    fn schema(_: &mut Definitions) -> JsonValue {
+        json_schema::text()
+    }
+
     fn is_unset(&self) -> bool {
         self.is_empty()
     }
@@ -121,6 +128,10 @@ impl Field for Condition {
 
     fn data(&self) -> Data {
         self.0.data()
+    }
+
+    fn schema(_: &mut Definitions) -> JsonValue {
+        json_schema::text()
     }
 
     fn is_unset(&self) -> bool {
@@ -153,6 +164,10 @@ impl<T: Field> Field for Vec<T> {
         Data::List(self.iter().map(T::data).collect())
     }
 
+    fn schema(definitions: &mut Definitions) -> JsonValue {
+        json_schema::list(&T::schema(definitions))
+    }
+
     fn is_unset(&self) -> bool {
         self.is_empty()
     }
@@ -174,6 +189,10 @@ impl<T: Field> Field for Option<T> {
 
     fn data(&self) -> Data {
         self.as_ref().map_or(Data::Nil, T::data)
+    }
+
+    fn schema(definitions: &mut Definitions) -> JsonValue {
+        T::schema(definitions)
     }
 
     fn is_unset(&self) -> bool {
@@ -214,6 +233,10 @@ impl Field for Dict {
         )
     }
 
+    fn schema(_: &mut Definitions) -> JsonValue {
+        json_schema::map(&json_schema::text())
+    }
+
     fn is_unset(&self) -> bool {
         self.0.is_empty()
     }
@@ -242,6 +265,10 @@ impl<T: Field> Field for IndexMap<String, T> {
 
     fn data(&self) -> Data {
         Data::Map(self.iter().map(|(key, value)| (key.clone(), value.data())).collect())
+    }
+
+    fn schema(definitions: &mut Definitions) -> JsonValue {
+        json_schema::map(&T::schema(definitions))
     }
 
     fn is_unset(&self) -> bool {
@@ -278,6 +305,10 @@ impl Field for bool {
         Data::Bool(*self)
     }
 
+    fn schema(_: &mut Definitions) -> JsonValue {
+        json_schema::boolean()
+    }
+
     fn is_unset(&self) -> bool {
         !self
     }
@@ -304,7 +335,12 @@ macro_rules! integer {
                 Data::Int((*self).into())
             }
 
-            fn is_unset(&self) -> bool {
+                    fn schema(_: &mut Definitions) -> JsonValue {
+                json_schema::integer(<$type>::MIN != 0)
+            }
+
+
+    fn is_unset(&self) -> bool {
                 *self == 0
             }
         }
@@ -329,6 +365,10 @@ impl Field for Spanned<u64> {
 
     fn data(&self) -> Data {
         self.value.data()
+    }
+
+    fn schema(definitions: &mut Definitions) -> JsonValue {
+        u64::schema(definitions)
     }
 
     fn is_unset(&self) -> bool {

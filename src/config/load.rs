@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::field::{Dict, Field};
 use super::reader::{Reader, UnknownKeys};
-use super::schema::{Config, Step};
+use super::schema::{About, Config, Step};
 use super::yaml;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
 
@@ -34,6 +34,13 @@ pub fn load_vars(path: &Path) -> Result<IndexMap<String, String>, Diagnostics> {
 /// Reads a pipeline file, which is a step; keys that the schema does not know are skipped.
 pub(crate) fn parse_pipeline(source: &Arc<Source>) -> Result<Step, Diagnostics> {
     parse(source, UnknownKeys::Ignored)
+}
+
+/// What a pipeline file says of itself: its description, or else its name.
+pub(crate) fn about(source: &Arc<Source>) -> String {
+    let about: About = parse(source, UnknownKeys::Ignored).unwrap_or_default();
+    let text = if about.description.is_empty() { about.name } else { about.description };
+    text.value.trim().to_owned()
 }
 
 fn parse<T: Field>(source: &Arc<Source>, unknown: UnknownKeys) -> Result<T, Diagnostics> {

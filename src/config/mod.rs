@@ -5,6 +5,7 @@
 //! and everything that is wrong is found in one run.
 
 pub(crate) mod field;
+pub(crate) mod json_schema;
 mod load;
 pub(crate) mod reader;
 mod record;
@@ -12,6 +13,7 @@ mod schema;
 mod yaml;
 
 pub use field::{Condition, Dict, Entry, Text};
+pub use json_schema::json_schema;
+pub(crate) use load::{about, parse_pipeline, read_source};
 pub use load::{load, load_vars, parse_recipe};
-pub(crate) use load::{parse_pipeline, read_source};
 pub use schema::*;

@@ -1,25 +1,26 @@
 //! `record!`: a mapping of the schema, declared once.
 //!
 //! Stage 1. One declaration gives the type, its reader (keys, unknown keys with suggestions), its
-//! part in substitution and its JSON, so that these can't disagree.
+//! part in substitution, its JSON and its JSON schema, so that these can't disagree.
 
 /// Declares a struct of the recipe's schema.
 ///
 /// Each field is `name: Type = "key" [flags]`. Flags: `early` — early substitution reaches it;
 /// `always` — `compile` prints it even when empty; `silent` — `compile` never prints it;
 /// `capital` — `compile` prints its key with a capital, where upstream forgot to name it; `nil` —
-/// `compile` prints an empty list as `null`, what Go makes of one that is not given.
+/// `compile` prints an empty list as `null`, what Go makes of one that is not given; `required` —
+/// editors miss it.
 macro_rules! record {
     (
         $(#[$meta:meta])*
         pub struct $name:ident {
-            $( $(#[$field_meta:meta])* $field:ident: $type:ty = $key:literal [$($flag:ident)*], )*
+            $( $(#[doc = $doc:literal])* $field:ident: $type:ty = $key:literal [$($flag:ident)*], )*
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Default)]
         pub struct $name {
-            $( $(#[$field_meta])* pub $field: $type, )*
+            $( $(#[doc = $doc])* pub $field: $type, )*
             /// Where it stands.
             pub span: $crate::diagnostic::Span,
         }
@@ -80,6 +81,23 @@ macro_rules! record {
                 $crate::go_template::Data::Struct(fields)
             }
 
+            fn schema(definitions: &mut $crate::config::json_schema::Definitions) -> serde_json::Value {
+                use $crate::config::json_schema::{reference, record, Key};
+                let name = stringify!($name);
+                // A step may have steps: what is being defined is known by its name already.
+                if !definitions.contains_key(name) {
+                    definitions.insert(name.to_owned(), serde_json::Value::Null);
+                    let keys = vec![$( Key {
+                        name: $key,
+                        about: concat!($($doc, " "),*),
+                        schema: <$type as $crate::config::field::Field>::schema(definitions),
+                        required: record!(@has required [$($flag)*]),
+                    } ),*];
+                    definitions.insert(name.to_owned(), record(keys));
+                }
+                reference(name)
+            }
+
             /// Upstream's structs have no empty value: Go writes them always.
             fn is_unset(&self) -> bool {
                 false
@@ -107,6 +125,9 @@ macro_rules! record {
     (@has nil []) => { false };
     (@has nil [nil $($rest:ident)*]) => { true };
     (@has nil [$other:ident $($rest:ident)*]) => { record!(@has nil [$($rest)*]) };
+    (@has required []) => { false };
+    (@has required [required $($rest:ident)*]) => { true };
+    (@has required [$other:ident $($rest:ident)*]) => { record!(@has required [$($rest)*]) };
     (@has silent []) => { false };
     (@has silent [silent $($rest:ident)*]) => { true };
     (@has silent [$other:ident $($rest:ident)*]) => { record!(@has silent [$($rest)*]) };

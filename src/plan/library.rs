@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use include_dir::{Dir, include_dir};
 
 use crate::config::{self, Step, Text};
-use crate::diagnostic::{Diagnostic, Diagnostics, Source, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span, nearest};
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/pipelines");
 
@@ -41,6 +41,55 @@ pub fn builtin_pipelines() -> Vec<(String, &'static str)> {
     let mut files = files(&EMBEDDED);
     files.sort_unstable();
     files
+}
+
+/// A pipeline that recipes can use.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// What `uses:` calls it.
+    pub name: String,
+    /// Its file; none if it is in the binary.
+    pub path: Option<PathBuf>,
+    /// What it says of itself.
+    pub about: String,
+    /// What it is.
+    pub step: Arc<Step>,
+}
+
+/// The pipelines of these directories, of which an earlier one comes before a later one, and those in
+/// the binary, sorted by name.
+pub fn pipelines(directories: &[PathBuf]) -> Result<Vec<Pipeline>, Diagnostics> {
+    let mut names: Vec<String> = BUILTIN.keys().cloned().collect();
+    for directory in directories {
+        names.extend(names_below(directory));
+    }
+    names.sort_unstable();
+    names.dedup();
+    let (mut found, mut problems) = (Vec::new(), Diagnostics::default());
+    for name in names {
+        match pipeline(&name, directories) {
+            Ok(pipeline) => found.push(pipeline),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(found) }
+}
+
+/// The pipeline of this name.
+pub fn pipeline(name: &str, directories: &[PathBuf]) -> Result<Pipeline, Diagnostics> {
+    let library = Library::new(directories);
+    let uses = Text::new(name.to_owned(), Span::default());
+    let step = library.load(&uses).map_err(|mut problems| {
+        // Nobody wrote the name into a file.
+        problems
+            .items
+            .iter_mut()
+            .for_each(|item| item.labels.retain(|(span, _)| !span.is_nowhere()));
+        problems
+    })?;
+    let source = &step.span.source;
+    let path = (!source.path.starts_with("<built-in>")).then(|| source.path.clone());
+    Ok(Pipeline { name: name.to_owned(), path, about: config::about(source), step })
 }
 
 /// Finds pipelines for one recipe.

@@ -28,7 +28,7 @@ use crate::arch::Arch;
 use crate::diagnostic::{Diagnostics, Span};
 
 pub use audit::{Audit, AuditStep, audit};
-pub use library::builtin_pipelines;
+pub use library::{Pipeline, builtin_pipelines, pipeline, pipelines};
 pub use reference::references;
 pub use resolve::{parsed, resolve};
 pub(crate) use word::parameter;

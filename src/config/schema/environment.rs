@@ -60,6 +60,10 @@ impl Field for ArchName {
         self.0.data()
     }
 
+    fn schema(definitions: &mut serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+        Text::schema(definitions)
+    }
+
     fn is_unset(&self) -> bool {
         self.0.is_empty()
     }

@@ -20,7 +20,7 @@ pub use package::{
     Capability, Checks, Copyright, Cpe, Dependencies, GoDuration, Package, PackageOptions,
     Resources, Scriptlets, Subpackage, Trigger,
 };
-pub use step::{Assertions, Input, Needs, Step};
+pub use step::{About, Assertions, Input, Needs, Step};
 pub use update::{
     GitHubMonitor, GitMonitor, OciMonitor, ReleaseMonitor, Schedule, Update, VersionData,
     VersionSource, VersionTransform,
@@ -30,7 +30,7 @@ record! {
     /// A recipe as written.
     pub struct Config {
         /// The main package.
-        package: Package = "package" [early always],
+        package: Package = "package" [early always required],
         /// What the steps run in.
         environment: Environment = "environment" [early always],
         /// Linux capabilities of the steps.

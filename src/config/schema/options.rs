@@ -36,6 +36,10 @@ impl Field for BuildOption {
         self.0.data()
     }
 
+    fn schema(definitions: &mut serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+        Variant::schema(definitions)
+    }
+
     fn is_unset(&self) -> bool {
         false
     }

@@ -13,9 +13,9 @@ record! {
     /// The main package.
     pub struct Package {
         /// Name.
-        name: Text = "name" [early always],
+        name: Text = "name" [early always required],
         /// Version without epoch.
-        version: Text = "version" [early always],
+        version: Text = "version" [early always required],
         /// Epoch.
         epoch: Spanned<u64> = "epoch" [always],
         /// One line.
@@ -59,7 +59,7 @@ record! {
         /// The table of which each item gives one package.
         range: Text = "range" [silent],
         /// Name.
-        name: Text = "name" [early always],
+        name: Text = "name" [early always required],
         /// Steps.
         pipeline: Vec<Step> = "pipeline" [early],
         /// Dependencies.
@@ -250,6 +250,10 @@ impl Field for GoDuration {
 
     fn data(&self) -> crate::go_template::Data {
         self.text.data()
+    }
+
+    fn schema(definitions: &mut serde_json::Map<String, serde_json::Value>) -> serde_json::Value {
+        Text::schema(definitions)
     }
 
     fn is_unset(&self) -> bool {

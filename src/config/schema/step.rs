@@ -62,3 +62,13 @@ record! {
         required_steps: i64 = "required-steps" [],
     }
 }
+
+record! {
+    /// What a pipeline file says of itself.
+    pub struct About {
+        /// For this project's own and many others, a line about what it does.
+        name: Text = "name" [],
+        /// No key of steps, but many files have it.
+        description: Text = "description" [],
+    }
+}
