@@ -29,7 +29,7 @@ race() {
   $1 > $out/$1.log 2>&1 || { cat $out/$1.log; echo "$1 failed"; exit 8; }
   echo "$1 $begin $(now)" >> $out/times
 }
-go_() { (cd go-src; go build -trimpath -o /tmp/quote .); }
+go_() { (cd go-src; go build rsc.io/quote); }
 cargo_() { (cd rust-src; cargo check --locked); }
 npm_() { (cd node-src; npm ci); }
 pip_() { pip install --no-build-isolation --target /tmp/pip docopt==0.6.2; }
@@ -44,7 +44,7 @@ meet end
 "#;
 
 /// What the mounts hold afterwards is whole: by the tools' own checks, and without the network.
-const VERIFY: &str = r#"(cd go-src; go mod verify; go clean; GOPROXY=off go build -o /tmp/again .)
+const VERIFY: &str = r#"(cd go-src; go mod verify; GOPROXY=off go build -o /tmp/again .; /tmp/again)
 cd rust-src
 cargo check --locked --offline --target-dir /tmp/again-rust
 cd -
