@@ -18,6 +18,7 @@ mod isolation;
 mod large;
 mod melange;
 mod mounts;
+mod pipelines;
 mod progress;
 mod registry;
 mod rootless;
