@@ -192,11 +192,51 @@ fn a_stream_cut_short_is_the_readers_to_find() {
 }
 
 #[test]
-fn a_lost_daemon_is_broken() {
+fn a_lost_daemon_is_broken_after_four_attempts() {
     let Some(daemon) = TestDaemon::new() else { return };
     let text = "error: failed to receive status: rpc error: code = Unavailable desc = EOF";
     let job = faulty(&daemon, &format!("echo '{STARTED}' >&2; echo '{text}' >&2; exit 1"));
     let (code, said) = daemon.run(&job);
     assert_eq!(code, 3, "{said}");
-    assert!(said.contains("the connection to BuildKit at `unix:///fake` was lost"), "{said}");
+    assert!(
+        said.contains("error: the connection to BuildKit at `unix:///fake` was lost"),
+        "{said}"
+    );
+    assert!(said.contains("trying again in 4 s (attempt 4 of 4)"), "{said}");
+}
+
+#[test]
+fn daemon_trouble_is_tried_again_and_told() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let (text, count) = (
+        "error: failed to receive status: rpc error: code = Unavailable desc = EOF",
+        daemon.path("count"),
+    );
+    let job = faulty(
+        &daemon,
+        &format!(
+            "echo x >>{0}; [ $(wc -l <{0}) -ge 3 ] || {{ echo '{STARTED}' >&2; echo '{text}' >&2; exit 1; }}\n\
+             head -c 2048 /dev/zero",
+            count.display()
+        ),
+    );
+    let (code, said) = daemon.run(&job);
+    assert_eq!(code, 0, "{said}");
+    for line in ["trying again in 1 s (attempt 2 of 4)", "trying again in 2 s (attempt 3 of 4)"] {
+        assert_eq!(said.matches(line).count(), 1, "{said}");
+    }
+    assert!(said.contains("output of 2048 bytes"), "{said}");
+    assert_eq!(fs_err::read_to_string(count).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn recipe_trouble_is_not_tried_again() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut job = daemon.job(&["echo the step runs; exit 7"]);
+    let (code, said) = daemon.run(&job);
+    assert_eq!((code, said.matches("the step runs").count()), (1, 1), "{said}");
+    // Nor is a spec that BuildKit does not take.
+    job.steps = vec!["--mount=type=nonsense true".into()];
+    let (code, said) = daemon.run(&job);
+    assert_eq!((code, said.contains("again")), (3, false), "{said}");
 }

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::daemon::{PrivateDaemon, Use};
@@ -28,7 +29,7 @@ pub struct Connection {
     addr: String,
     tls: Vec<(String, PathBuf)>,
     buildctl: PathBuf,
-    user: Option<Use>,
+    private: Option<(PrivateDaemon, Mutex<Use>)>,
 }
 
 /// What [`Connection::prune`] deletes.
@@ -91,7 +92,8 @@ impl Found<'_> {
         let daemon = PrivateDaemon::new(self.options)?;
         let user = daemon.enter().map_err(|error| self.nowhere(error))?;
         let addr = daemon.addr();
-        Ok(Connection { addr, tls: Vec::new(), buildctl: self.buildctl, user: Some(user) })
+        let private = Some((daemon, Mutex::new(user)));
+        Ok(Connection { addr, tls: Vec::new(), buildctl: self.buildctl, private })
     }
 
     /// The error with all places that were looked at.
@@ -120,7 +122,7 @@ impl Connection {
             addr: addr.to_owned(),
             tls: options.tls.clone(),
             buildctl: buildctl.clone(),
-            user: None,
+            private: None,
         };
         let named = match &options.addr {
             Some(addr) => Some((addr.clone(), "`--addr`")),
@@ -152,6 +154,33 @@ impl Connection {
         })
     }
 
+    /// Makes sure that the daemon still answers. A private one that is gone is started again.
+    pub(super) fn renew(&self) -> Result<(), Error> {
+        let Some((daemon, user)) = &self.private else {
+            // One that is being started again has no socket for a moment.
+            return self.probe(ASKED_FOR).map_err(|reason| {
+                Error::Lost(format!("BuildKit no longer answers at `{}`: {reason}", self.addr))
+            });
+        };
+        let entered = daemon.enter()?;
+        *user.lock().unwrap_or_else(PoisonError::into_inner) = entered;
+        Ok(())
+    }
+
+    /// Stops a private daemon, which does nothing any more, and starts it again. An error where it is
+    /// somebody else's.
+    pub(super) fn restart(&self) -> Result<(), Error> {
+        let Some((daemon, _)) = &self.private else {
+            return Err(Error::Broken(format!(
+                "BuildKit at `{}` waits for a cache's registry and does nothing else any more: it \
+                 has to be started again",
+                self.addr
+            )));
+        };
+        daemon.stop(true)?;
+        self.renew()
+    }
+
     /// The address, as `buildctl --addr` takes it.
     pub fn addr(&self) -> &str {
         &self.addr
@@ -159,7 +188,7 @@ impl Connection {
 
     /// Whether it is the private daemon.
     pub fn is_private(&self) -> bool {
-        self.user.is_some()
+        self.private.is_some()
     }
 
     /// BuildKit's version, as the daemon says it.

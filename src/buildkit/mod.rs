@@ -13,6 +13,7 @@ mod patience;
 mod process;
 mod rawjson;
 mod remote;
+mod retry;
 mod run;
 pub mod script;
 mod signal;
@@ -29,6 +30,7 @@ pub use daemon::{PrivateDaemon, Report, Stop, supervise};
 pub use error::{Error, StepFailure};
 pub use metered::{Measures, Metered};
 pub use remote::Caches;
+pub use retry::persist;
 pub use run::{run, run_with};
 pub use signal::cancelled;
 

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the manifest of a cache may take.
-const IMPORT: Duration = Duration::from_secs(6);
+const IMPORT: Duration = Duration::from_secs(5);
 /// How long no byte of a layer may come while nothing else happens.
 const PULL: Duration = Duration::from_secs(7);
 /// How long no layer may be written before the registry is asked whether it takes any.
-const SEND: Duration = Duration::from_secs(4);
+pub(super) const SEND: Duration = Duration::from_secs(3);
 
 /// What a solve waits for, and cannot go on without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +118,7 @@ mod tests {
     fn what_does_not_move_is_given_up() {
         let lives = || Ok(());
         assert!(!waiting(None, 1000).is_exhausted(&lives));
-        assert!(!waiting(Some(Wait::Import), 5).is_exhausted(&lives));
+        assert!(!waiting(Some(Wait::Import), 4).is_exhausted(&lives));
         let patience = waiting(Some(Wait::Import), 7);
         assert!(patience.is_exhausted(&lives));
         assert_eq!(patience.given_up().unwrap(), "no answer in 7 s");

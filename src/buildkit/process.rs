@@ -19,7 +19,7 @@ use super::{rawjson, signal};
 /// How long buildctl may take to cancel before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same, of one that is given up because it waits for something that does not come.
-const GIVING_UP: Duration = Duration::from_secs(1);
+pub(super) const GIVING_UP: Duration = Duration::from_secs(1);
 /// How often it is looked whether a run is hopeless.
 const GLANCE: Duration = Duration::from_millis(200);
 

@@ -25,7 +25,8 @@
 //!   `melange2-probe` of the repository, again through the daemon. Where that succeeds the network is
 //!   slow and the export goes on; where it doesn't the export is given up.
 
-use std::io::Read;
+use std::fmt;
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
@@ -38,15 +39,19 @@ use super::patience::Patience;
 use super::run::{run_watched, run_with, solve};
 use super::traffic::{Traffic, is_missing};
 use super::verdict::error_text;
-use super::{process, signal, verdict};
+use super::{process, retry, signal, verdict};
 use crate::cache::{CacheMode, RegistryCache, RemoteCaches};
 use crate::dockerfile::Spec;
 use crate::ui::{Reporter, StepReport};
 
-/// How long a registry may take to answer whether it has a cache, or to take a tiny one.
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long a registry may take to answer whether it has a cache.
+const ANSWER: Duration = Duration::from_secs(4);
+/// How long it may take to take a tiny one, when it does not take others.
+const TINY_ANSWER: Duration = Duration::from_secs(3);
 /// The tag that the tiny one gets.
 const PROBE_TAG: &str = "melange2-probe";
+/// A spec that takes no time.
+const TINY: &str = "FROM scratch\nCOPY Dockerfile /\n";
 
 /// The caches of one build that outlive its daemon.
 #[derive(Debug)]
@@ -103,8 +108,8 @@ impl Caches {
         }
     }
 
-    /// Runs a spec as [`run_with`] does, with what can be imported; once more without, where that
-    /// breaks.
+    /// Runs a spec as [`run_with`] does, with what can be imported. Where that breaks it is run once
+    /// more without; where the daemon breaks, some times more.
     pub fn run<T: Send>(
         &mut self,
         connection: &Connection,
@@ -114,12 +119,26 @@ impl Caches {
         reporter: &mut dyn Reporter,
         mut sink: impl FnMut(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
     ) -> Result<T, Error> {
+        retry::run(connection, reporter, |connection, reporter| {
+            self.run_once(connection, spec, options, labels, reporter, &mut sink)
+        })
+    }
+
+    fn run_once<T: Send>(
+        &mut self,
+        connection: &Connection,
+        spec: &Spec,
+        options: &RunOptions,
+        labels: &[String],
+        reporter: &mut dyn Reporter,
+        sink: &mut (dyn FnMut(&mut dyn Read) -> Result<T, crate::error::Error> + Send),
+    ) -> Result<T, Error> {
         let begin = Instant::now();
         let import_cache = self.imports();
         let importing = RunOptions { import_cache, ..options.clone() };
         let mut seen = Traffic::default();
         let outcome =
-            run_watched(connection, spec, &importing, labels, &mut seen, reporter, &mut sink);
+            run_watched(connection, spec, &importing, labels, &mut seen, reporter, &mut *sink);
         let why = match &outcome {
             Err(Error::Cache(why)) => why.clone(),
             Err(Error::Broken(why)) if !importing.import_cache.is_empty() => why.clone(),
@@ -130,8 +149,15 @@ impl Caches {
                 return outcome;
             }
         };
+        let is_stuck = |connection: &Connection| {
+            matches!(ask(connection, TINY, &[], TINY_ANSWER), Err(Refusal::Silence(_)))
+        };
+        if matches!(outcome, Err(Error::Cache(_))) && is_stuck(connection) {
+            // It still waits for the import, although the solve has ended.
+            connection.restart()?;
+        }
         let lost = begin.elapsed();
-        let again = run_with(connection, spec, options, labels, reporter, &mut sink);
+        let again = run_with(connection, spec, options, labels, reporter, sink);
         // Broken without it, too: then it was not the cache.
         if !matches!(again, Err(Error::Broken(_))) {
             self.found = Found::Nothing;
@@ -222,7 +248,7 @@ impl Caches {
             solve(connection, spec, &options, &Output::Discard, take, is_hopeless, sink)
                 .map_err(|error| error.to_string())?;
         if let Some(why) = patience.given_up() {
-            return Err(why);
+            return Err(traffic.retried().map_or(why, error_text));
         }
         if let Some(why) = traffic.export_error() {
             return Err(error_text(why));
@@ -278,9 +304,9 @@ impl Reporter for Ran {
 /// cancelled, unlike an import.
 fn probe(connection: &Connection, cache: &RegistryCache) -> Found {
     let dockerfile = format!("FROM {}\n", cache.reference);
-    match ask(connection, &dockerfile, &["--opt", "requestid=frontend.outline"]) {
+    match ask(connection, &dockerfile, &["--opt", "requestid=frontend.outline"], ANSWER) {
         Ok(()) => Found::Cache,
-        Err(why) => verdict_of(&why, cache),
+        Err(why) => verdict_of(&why.to_string(), cache),
     }
 }
 
@@ -315,16 +341,43 @@ fn takes_layers(connection: &Connection, cache: &RegistryCache) -> Result<(), St
     let reference = format!("{repository}:{PROBE_TAG}");
     let tiny = RegistryCache { reference, mode: CacheMode::Min, insecure: cache.insecure };
     let export = tiny.export().replace("ignore-error=true", "ignore-error=false");
-    ask(connection, "FROM scratch\nCOPY Dockerfile /\n", &["--export-cache", &export])
+    ask(connection, TINY, &["--export-cache", &export], TINY_ANSWER)
         .map_err(|why| format!("no layer was taken in some seconds, and a tiny one neither: {why}"))
 }
 
-/// A small solve that has to end soon; why it failed.
-fn ask(connection: &Connection, dockerfile: &str, more: &[&str]) -> Result<(), String> {
-    let directory = tempfile::Builder::new().prefix("melange2-").tempdir();
-    let directory = directory.map_err(|error| error.to_string())?;
-    fs::write(directory.path().join("Dockerfile"), dockerfile)
-        .map_err(|error| error.to_string())?;
+/// Why a small solve failed.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It did not end in this time.
+    Silence(Duration),
+    /// What BuildKit said.
+    Word(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Silence(bound) => write!(f, "it gives no answer in {}", seconds(*bound)),
+            Refusal::Word(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Refusal::Word(error.to_string())
+    }
+}
+
+/// A small solve that has to end soon.
+fn ask(
+    connection: &Connection,
+    dockerfile: &str,
+    more: &[&str],
+    bound: Duration,
+) -> Result<(), Refusal> {
+    let directory = tempfile::Builder::new().prefix("melange2-").tempdir()?;
+    fs::write(directory.path().join("Dockerfile"), dockerfile)?;
     let mut argv = connection.flags();
     argv.extend(["build", "--frontend", "dockerfile.v0", "--progress", "plain"].map(Into::into));
     for name in ["dockerfile", "context"] {
@@ -332,18 +385,18 @@ fn ask(connection: &Connection, dockerfile: &str, more: &[&str]) -> Result<(), S
         argv.push(format!("{name}={}", directory.path().display()).into());
     }
     argv.extend(more.iter().map(Into::into));
-    match process::capture(connection.buildctl(), &argv, ANSWER) {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let error = said.rfind("error: ").map_or(said.as_ref(), |start| &said[start..]);
-            Err(error_text(error))
+    let output = match process::capture(connection.buildctl(), &argv, bound) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            return Err(Refusal::Silence(bound));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Err(format!("it gives no answer in {}", seconds(ANSWER)))
-        }
-        Err(error) => Err(error.to_string()),
+        output => output?,
+    };
+    if output.status.success() {
+        return Ok(());
     }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let error = said.rfind("error: ").map_or(said.as_ref(), |start| &said[start..]);
+    Err(Refusal::Word(error_text(error)))
 }
 
 fn seconds(duration: Duration) -> String {
@@ -353,6 +406,14 @@ fn seconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::buildkit::patience::SEND;
+    use crate::buildkit::process::GIVING_UP;
+
+    #[test]
+    fn what_a_silent_registry_costs_is_bounded() {
+        let at_the_export = ANSWER.max(SEND + TINY_ANSWER) + GIVING_UP;
+        assert!(ANSWER.max(at_the_export) <= Duration::from_secs(8));
+    }
 
     #[test]
     fn a_registrys_answer_tells_whether_there_is_a_cache() {

@@ -11,6 +11,7 @@ use fs_err as fs;
 
 use super::argv::{self, Output, Places, RunOptions};
 use super::run::lay_out;
+use crate::cache::RegistryCache;
 use crate::dockerfile::{Context, Spec};
 use crate::error::{Error, Result};
 use crate::fsutil::AtomicFile;
@@ -18,8 +19,9 @@ use crate::image;
 
 /// Writes the directory, which must be empty or not exist yet.
 ///
-/// Secrets are named by their places, never written.
-pub fn write(spec: &Spec, directory: &Path) -> Result<()> {
+/// Secrets are named by their places, never written. Of caches only the registry's is told, as a
+/// comment: others may have credentials in their text.
+pub fn write(spec: &Spec, cache: Option<&RegistryCache>, directory: &Path) -> Result<()> {
     if directory.exists() && fs::read_dir(directory)?.next().is_some() {
         return Err(Error::config(format!("`{}` is not empty", directory.display()))
             .hint("name a directory that does not exist yet"));
@@ -34,12 +36,20 @@ pub fn write(spec: &Spec, directory: &Path) -> Result<()> {
     }
     lay_out(spec, &Places::rendered(spec).below(directory))?;
     let mut script = AtomicFile::create_with_mode(&directory.join("build.sh"), 0o755)?;
-    io::Write::write_all(&mut script, build_sh(spec).as_bytes())?;
+    io::Write::write_all(&mut script, build_sh(spec, cache).as_bytes())?;
     Ok(script.commit()?)
 }
 
 /// The text of `build.sh`.
-fn build_sh(spec: &Spec) -> String {
+fn build_sh(spec: &Spec, cache: Option<&RegistryCache>) -> String {
+    let cache = cache.map_or(String::new(), |cache| {
+        format!(
+            "# With the cache in the registry, these arguments:\n#   --import-cache {}\n\
+             #   --export-cache {}\n",
+            cache.import(),
+            cache.export()
+        )
+    });
     let output = Output::TarFile("out.tar".into());
     let argv = argv::build(spec, &Places::rendered(spec), &output, &RunOptions::default());
     format!(
@@ -47,6 +57,7 @@ fn build_sh(spec: &Spec) -> String {
          # Builds the Dockerfile beside this file and writes what its last stage holds to out.tar,\n\
          # one directory per package. buildctl finds the daemon by BUILDKIT_HOST; arguments are\n\
          # passed on to it.\n\
+         {cache}\
          set -eu\n\
          cd \"$(dirname \"$0\")\"\n\
          exec {} \"$@\"\n",
@@ -117,7 +128,7 @@ mod tests {
             digest: Sha256::of(b""),
         };
         spec.contexts.insert(0, env);
-        assert_snapshot!(build_sh(&spec), @r#"
+        assert_snapshot!(build_sh(&spec, None), @r#"
         #!/bin/sh
         # Builds the Dockerfile beside this file and writes what its last stage holds to out.tar,
         # one directory per package. buildctl finds the daemon by BUILDKIT_HOST; arguments are
@@ -143,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn the_registry_cache_is_told() {
+        let cache = RegistryCache {
+            reference: "r:5000/c:default-x86_64-hello".into(),
+            mode: crate::cache::CacheMode::Max,
+            insecure: false,
+        };
+        let script = build_sh(&spec(Path::new("/elsewhere")), Some(&cache));
+        assert!(script.contains(
+            "# With the cache in the registry, these arguments:\n\
+             #   --import-cache type=registry,ref=r:5000/c:default-x86_64-hello\n\
+             #   --export-cache type=registry,ref=r:5000/c:default-x86_64-hello,mode=max,"
+        ));
+    }
+
+    #[test]
     fn the_directory_is_whole_and_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let source = directory.path().join("source");
@@ -150,7 +176,7 @@ mod tests {
         fs::write(source.join("file"), "x").unwrap();
         fs_err::os::unix::fs::symlink("file", source.join("link")).unwrap();
         let target = directory.path().join("spec");
-        write(&spec(&source), &target).unwrap();
+        write(&spec(&source), None, &target).unwrap();
         for path in
             ["Dockerfile", "build.sh", "contexts/scripts/step-01.sh", "contexts/source/file"]
         {
@@ -159,7 +185,7 @@ mod tests {
         assert!(target.join("contexts/source/empty").is_dir());
         let link = fs::read_link(target.join("contexts/source/link")).unwrap();
         assert_eq!(link, Path::new("file"));
-        let error = write(&spec(&source), &target).unwrap_err();
+        let error = write(&spec(&source), None, &target).unwrap_err();
         assert!(error.to_string().ends_with("is not empty"), "{error}");
     }
 }

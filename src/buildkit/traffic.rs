@@ -20,6 +20,7 @@ pub(super) struct Traffic {
     beat: u64,
     import_error: Option<String>,
     export_error: Option<String>,
+    retried: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -64,8 +65,17 @@ impl Traffic {
                 self.beat += 1;
             }
         }
-        if !status.logs.is_empty() {
-            self.beat += 1;
+        for log in &status.logs {
+            let role = self.vertexes.get(&log.vertex).map(|seen| seen.role);
+            if role != Some(Role::Export) {
+                self.beat += 1;
+                continue;
+            }
+            // Trying again is no movement.
+            let text = String::from_utf8_lossy(&log.bytes()).into_owned();
+            if let Some(error) = text.lines().rev().find_map(|line| line.strip_prefix("error: ")) {
+                self.retried = Some(error.to_owned());
+            }
         }
     }
 
@@ -105,6 +115,11 @@ impl Traffic {
     /// Why a cache could not be exported.
     pub(super) fn export_error(&self) -> Option<&str> {
         self.export_error.as_deref()
+    }
+
+    /// Why a layer could not be written so far; BuildKit tries again.
+    pub(super) fn retried(&self) -> Option<&str> {
+        self.retried.as_deref()
     }
 
     fn vertex(&mut self, vertex: &Vertex) {
@@ -193,6 +208,10 @@ mod tests {
         let beat = seen(&lines).beat();
         lines.push(part(name, "writing layer sha256:a", ""));
         assert_eq!(seen(&lines).beat(), beat, "told again");
+        // `error: no room`, `retrying in 1s`
+        let data = "ZXJyb3I6IG5vIHJvb20KcmV0cnlpbmcgaW4gMXMK";
+        lines.push(format!(r#"{{"logs":[{{"vertex":"{name}","data":"{data}"}}]}}"#));
+        assert_eq!((seen(&lines).beat(), seen(&lines).retried()), (beat, Some("no room")));
         lines.push(vertex(name, &format!(r#"{DONE},"error":"disk full""#)));
         let traffic = seen(&lines);
         assert!(traffic.beat() > beat);

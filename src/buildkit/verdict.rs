@@ -151,6 +151,11 @@ fn is_lost(text: &str) -> bool {
         "broken pipe",
         "failed to list workers",
     ];
+    // What a registry did to the daemon.
+    const OTHERS: [&str; 3] = ["failed to do request: ", "httpReadSeeker", "failed to copy: "];
+    if OTHERS.iter().any(|other| text.contains(other)) {
+        return false;
+    }
     SIGNS.iter().any(|sign| text.contains(sign)) || text.ends_with("EOF")
 }
 
@@ -214,6 +219,12 @@ mod tests {
             let Error::Lost(message) = verdict(events, said) else { panic!() };
             assert!(message.starts_with("the connection to BuildKit at `unix:///s` was lost"));
         }
+    }
+
+    #[test]
+    fn a_lost_registry_is_not_a_lost_daemon() {
+        let said = "error: failed to solve: failed to compute cache key: failed to copy: httpReadSeeker: failed open: failed to do request: Get \"http://r/v2/c/blobs/sha256:1\": dial tcp 10.0.0.1:80: connect: connection refused";
+        assert!(matches!(verdict(&[], said), Error::Broken(_)));
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn build_plan(
     reporter: &mut dyn Reporter,
 ) -> Result<Vec<Built>> {
     let wanted = config.remote_caches(plan)?;
-    let daemon = Connection::find(&config.daemon)?;
+    let daemon = buildkit::persist(reporter, |_| Connection::find(&config.daemon))?;
     // A private daemon takes a moment to start, and a registry to answer: let them do so while the
     // environment is made.
     let (opened, environment) = std::thread::scope(|scope| {

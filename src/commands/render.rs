@@ -41,7 +41,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     match &args.output {
         None => Ok(ui.data(&spec.text)?),
         Some(directory) => {
-            script::write(&spec, directory)?;
+            let caches = config.remote_caches(&plan)?;
+            script::write(&spec, caches.registry.as_ref(), directory)?;
             ui.status(&format!("wrote {}", relative_script(directory).display()));
             Ok(())
         }

@@ -68,6 +68,45 @@ fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
     });
 }
 
+/// The private daemon is named after its state directory.
+fn kill_daemon(state: &std::path::Path) {
+    let pattern = format!("buildkitd.*{}", state.display());
+    let status = Command::new("pkill").args(["-KILL", "-f", &pattern]).status().unwrap();
+    assert!(status.success(), "there is a daemon in `{}`", state.display());
+}
+
+#[test]
+fn a_killed_private_daemon_is_started_again_and_the_build_goes_on() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let state = env.work().join("daemon");
+    // Tells the step how long to sleep: the first time for long, then not at all.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, rung) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for (stream, time) in listener.incoming().flatten().zip(["600", "0", "0"]) {
+            let answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{time}", time.len());
+            let _ = std::io::Write::write_all(&mut &stream, answer.as_bytes());
+            let _ = sender.send(());
+        }
+    });
+    let script = format!(
+        "# {}\nsleep $(wget -q -O - http://127.0.0.1:{port}/)\nmkdir -p ${{{{targets.destdir}}}}/usr",
+        nonce()
+    );
+    let text = recipe("sleeper", &[("sleep", &script)]);
+    env.write("sleeper.yaml", text.replace("- busybox", "- busybox\n      - wget"));
+    let child = start(lab.build(&env, "sleeper.yaml").env("MELANGE2_DAEMON_DIR", &state));
+    rung.recv_timeout(Duration::from_secs(300)).unwrap();
+    kill_daemon(&state);
+    let text = success(&env, &child.wait_with_output().unwrap());
+    assert!(text.contains("was lost") && text.contains("trying again in 1 s"), "{text}");
+    assert!(written(&env).contains(&"x86_64/sleeper-1.0.0-r0.apk".to_owned()));
+    let mut stop = lab.melange2(&env);
+    lab.ok(&env, stop.args(["daemon", "stop"]).env("MELANGE2_DAEMON_DIR", &state));
+}
+
 #[test]
 fn a_killed_daemon_is_exit_code_3_and_the_next_run_is_fine() {
     let Some(lab) = Lab::find() else { return };
@@ -75,13 +114,17 @@ fn a_killed_daemon_is_exit_code_3_and_the_next_run_is_fine() {
     let (port, rung) = doorbell();
     let state = env.work().join("daemon");
     env.write("sleeper.yaml", sleeper(port));
-    let child = start(lab.build(&env, "sleeper.yaml").env("MELANGE2_DAEMON_DIR", &state));
+    // At an address: nobody starts that one again.
+    let mut daemon = lab.melange2(&env);
+    lab.ok(&env, daemon.args(["daemon", "start"]).env("MELANGE2_DAEMON_DIR", &state));
+    let address = format!("unix://{}", state.join("buildkitd.sock").display());
+    let child = start(lab.build(&env, "sleeper.yaml").args(["--addr", &address]));
     rung.recv_timeout(Duration::from_secs(300)).unwrap();
-    let pattern = format!("buildkitd.*{}", state.display());
-    let status = Command::new("pkill").args(["-KILL", "-f", &pattern]).status().unwrap();
-    assert!(status.success(), "the private daemon is named after its state directory");
+    kill_daemon(&state);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", env.text(&output));
+    let text = env.text(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("trying again in 4 s (attempt 4 of 4)"), "{text}");
     assert_eq!(written(&env), [] as [&str; 0]);
 
     env.write("fine.yaml", recipe("fine", &[("fine", "mkdir -p ${{targets.destdir}}/usr")]));

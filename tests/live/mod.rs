@@ -21,6 +21,7 @@ mod mounts;
 mod pipelines;
 mod progress;
 mod registry;
+mod registry_faults;
 mod rootless;
 mod steps;
 mod trust;

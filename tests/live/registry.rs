@@ -10,29 +10,36 @@ use crate::support::lab::{Lab, nonce};
 use crate::support::serve::Registry;
 
 /// A daemon that has seen nothing yet, and ends with the value.
-struct Fresh<'a> {
-    lab: &'a Lab,
-    env: &'a TestEnv,
-    state: PathBuf,
+pub(super) struct Fresh<'a> {
+    pub(super) lab: &'a Lab,
+    pub(super) env: &'a TestEnv,
+    pub(super) state: PathBuf,
 }
 
 impl<'a> Fresh<'a> {
-    fn new(lab: &'a Lab, env: &'a TestEnv, name: &str) -> Self {
+    pub(super) fn new(lab: &'a Lab, env: &'a TestEnv, name: &str) -> Self {
         Self { lab, env, state: env.work().join(name) }
     }
 
-    fn here(&self, mut command: Command) -> Command {
+    pub(super) fn here(&self, mut command: Command) -> Command {
         command.env("MELANGE2_DAEMON_DIR", &self.state);
         command
     }
 
-    fn build(&self, recipe: &str, flags: &[&str]) -> String {
+    /// `melange2 build` on this daemon, with a host cache of its own: nothing travels that way.
+    pub(super) fn command(&self, recipe: &str) -> Command {
         let mut command = self.here(self.lab.build(self.env, recipe));
+        command.arg("--cache-dir").arg(self.state.with_extension("cache"));
+        command
+    }
+
+    pub(super) fn build(&self, recipe: &str, flags: &[&str]) -> String {
+        let mut command = self.command(recipe);
         self.lab.ok(self.env, command.args(flags))
     }
 
     /// Which steps ran on this daemon, in order.
-    fn ran(&self, name: &str) -> String {
+    pub(super) fn ran(&self, name: &str) -> String {
         let script = format!(
             "# {}\nmkdir -p ${{{{targets.destdir}}}}\ntouch /var/cache/melange/{name}\ncp /var/cache/melange/{name} ${{{{targets.destdir}}}}/count",
             nonce()
@@ -45,7 +52,7 @@ impl<'a> Fresh<'a> {
             .join(" ")
     }
 
-    fn daemon(&self, verb: &str) -> String {
+    pub(super) fn daemon(&self, verb: &str) -> String {
         let mut command = self.here(self.lab.melange2(self.env));
         self.lab.ok(self.env, command.args(["daemon", verb]))
     }
@@ -59,7 +66,7 @@ impl Drop for Fresh<'_> {
 }
 
 /// Three steps that count their runs; the last one's output differs with each run.
-fn counting(package: &str, name: &str) -> String {
+pub(super) fn counting(package: &str, name: &str) -> String {
     let count =
         |step: &str| format!("echo {step} >> /var/cache/melange/{name}\necho {step} > {step}");
     let out =
@@ -69,7 +76,7 @@ fn counting(package: &str, name: &str) -> String {
 }
 
 /// The same, with another second step.
-fn edited(recipe: &str) -> String {
+pub(super) fn edited(recipe: &str) -> String {
     recipe.replace("echo second > second", "echo edited > second")
 }
 
@@ -189,7 +196,7 @@ fn each_build_has_a_tag_of_its_own_and_shares_blobs() {
     let build = |package: &str, version: &str| {
         let text = counting(package, &name).replace("1.0.0", version);
         env.write("counted.yaml", text);
-        let mut command = daemon.here(lab.build(&env, "counted.yaml"));
+        let mut command = daemon.command("counted.yaml");
         // As a deployment sets it.
         command.env("CACHE_REGISTRY", &repository).env("CACHE_MODE", "max");
         no_warning(&lab.ok(&env, &mut command));

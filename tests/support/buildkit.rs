@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
-use melange2::buildkit::{self, Connection, DaemonOptions, PRIVATE, RunOptions};
+use melange2::buildkit::{Caches, Connection, DaemonOptions, PRIVATE, RunOptions};
+use melange2::cache::RemoteCaches;
 use melange2::dockerfile::{Context, Spec};
 use melange2::ui::{Reporter, StepReport};
 
@@ -280,6 +281,7 @@ fn work(job: &Job) -> melange2::error::Result<u64> {
         ..DaemonOptions::default()
     };
     let connection = Connection::open(&options)?;
+    let mut caches = Caches::look_up(&connection, RemoteCaches::default());
     let steps: Vec<&str> = job.steps.iter().map(String::as_str).collect();
     let mut spec = spec(&job.rootfs, &steps);
     if job.insecure {
@@ -289,7 +291,7 @@ fn work(job: &Job) -> melange2::error::Result<u64> {
     let options = RunOptions { build_args: proxy.collect(), ..RunOptions::default() };
     let labels: Vec<String> = (1..=steps.len()).map(|number| format!("step {number}")).collect();
     let fail = job.fail;
-    let bytes = buildkit::run_with(&connection, &spec, &options, &labels, &mut Said, |stream| {
+    let bytes = caches.run(&connection, &spec, &options, &labels, &mut Said, |stream| {
         if fail {
             stream.read_exact(&mut [0])?;
             return Err(melange2::error::Error::config("the reader gave up"));

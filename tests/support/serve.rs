@@ -126,8 +126,12 @@ pub struct Registry {
 impl Registry {
     /// Starts one whose storage is below the work directory.
     pub fn start(env: &TestEnv) -> Self {
+        Self::start_in(env, &env.work().join("registry"))
+    }
+
+    /// Starts one whose storage is this directory.
+    pub fn start_in(env: &TestEnv, storage: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let storage = env.work().join("registry");
         let config = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
              http:\n  addr: 127.0.0.1:{port}\n",
