@@ -39,6 +39,7 @@ use self::send::Packer;
 pub use self::solve::Access;
 use self::solve::Content;
 use crate::buildkit;
+use crate::diagnostic::Diagnostics;
 use crate::ui::{Reporter, StepOutcome, StepReport};
 
 /// Why something could not be brought.
@@ -170,6 +171,10 @@ impl Reporter for Watch<'_> {
     fn warning(&mut self, text: &str) {
         self.reporter.warning(text);
     }
+
+    fn diagnostics(&mut self, found: &Diagnostics) {
+        self.reporter.diagnostics(found);
+    }
 }
 
 /// The identity of an existing directory, for a spec that is only shown; empty if it has none.
@@ -230,7 +235,7 @@ fn bring_in(
     Ok(!merge.bring_home.is_empty())
 }
 
-/// Sends, deletes, and lists the mount again.
+/// Sends, deletes, and lists the mount again: one solve, or more where it is much.
 fn send(
     directory: &Path,
     merge: &Merge,
@@ -240,17 +245,24 @@ fn send(
 ) -> Result<Tree<entry::MountEntry>, Error> {
     let staging = identity::random()?;
     let mut packer = Packer::new(directory, &merge.bring_in, host, &access.mount);
+    let mut script = Vec::new();
+    let mut last: Option<(tempfile::TempDir, String)> = None;
     loop {
         let input = identity::scratch(directory)?;
         let file = format!("{}.tar", identity::random()?);
         if !packer.archive(&input.path().join(&file))? {
             break;
         }
-        access.unpack(input.path(), &file, &staging)?;
+        if let Some((input, file)) = last.replace((input, file)) {
+            access.unpack(input.path(), &file, &staging)?;
+        }
     }
-    let script = script::apply(merge, mount, &staging, &packer.bad);
-    access.script(script, |_| Ok(()))?;
-    Ok(access.list()?.tree)
+    if let Some((_, file)) = &last {
+        script.extend_from_slice(script::unpack(&staging, file).as_bytes());
+    }
+    script.extend(script::apply(merge, mount, &staging, &packer.bad));
+    script.extend_from_slice(script::list().as_bytes());
+    Ok(access.apply(script, last.as_ref().map(|(input, _)| input.path()))?.tree)
 }
 
 fn bring_home(
@@ -293,7 +305,7 @@ fn bring_home(
             })
             .collect();
         if !files.is_empty() {
-            access.script(script::pack(&files), |stream| receiver.read(stream))?;
+            access.pack(script::pack(&files), |stream| receiver.read(stream))?;
         }
         for name in receiver.place()? {
             let now = fs::symlink_metadata(path(directory, &name))?;

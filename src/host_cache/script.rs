@@ -37,7 +37,7 @@ pub(super) fn remember() -> String {
 pub(super) fn unpack(staging: &str, file: &str) -> String {
     format!(
         "mkdir -p {MOUNT}/{CONTROL}/{staging} && tar -x -f {INPUT}/{file} -C \
-         {MOUNT}/{CONTROL}/{staging}\n"
+         {MOUNT}/{CONTROL}/{staging} || exit 1\n"
     )
 }
 

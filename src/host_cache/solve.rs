@@ -55,23 +55,16 @@ impl<'a> Access<'a> {
 
     /// Lists the mount.
     pub(super) fn list(&self) -> Result<Content, Error> {
-        let (listing, agreed) = self.solve(Script::Inline(script::list()), None, |stream| {
-            let mut files = (Vec::new(), Vec::new());
-            let mut reader = tar::Reader::new(stream);
-            while let Some(header) = reader.next_entry()? {
-                match header.path.as_slice() {
-                    b"listing" => reader.content().read_to_end(&mut files.0)?,
-                    b"agreed" => reader.content().read_to_end(&mut files.1)?,
-                    _ => 0,
-                };
-            }
-            Ok(files)
-        })?;
-        // The root is always there. An empty mount and a program that failed are not the same.
-        if !listing.windows(5).any(|window| window == b"|.//\n") {
-            return Err(Error::Broken("the mount could not be listed".to_owned()));
-        }
-        Ok(Content { tree: listing::mount(&listing), agreed: decode(&agreed) })
+        content(&self.solve(Script::Inline(script::list()), None, read_listing)?)
+    }
+
+    /// Runs a script that ends with a listing.
+    pub(super) fn apply(
+        &self,
+        script: Vec<u8>,
+        directory: Option<&Path>,
+    ) -> Result<Content, Error> {
+        content(&self.solve(Script::File(script), directory, read_listing)?)
     }
 
     /// Unpacks a file of `directory`.
@@ -80,8 +73,8 @@ impl<'a> Access<'a> {
         self.solve(Script::Inline(script), Some(directory), |_| Ok(()))
     }
 
-    /// Runs a script of `script.rs`; its archives go to `sink`.
-    pub(super) fn script<T: Send>(
+    /// Runs a script that packs; its archives go to `sink`.
+    pub(super) fn pack<T: Send>(
         &self,
         script: Vec<u8>,
         sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
@@ -158,4 +151,26 @@ impl<'a> Access<'a> {
             ..Spec::default()
         }
     }
+}
+
+/// What `script::list` leaves: the listing, and the list.
+fn read_listing(stream: &mut dyn Read) -> Result<(Vec<u8>, Vec<u8>), crate::error::Error> {
+    let mut files = (Vec::new(), Vec::new());
+    let mut reader = tar::Reader::new(stream);
+    while let Some(header) = reader.next_entry()? {
+        match header.path.as_slice() {
+            b"listing" => reader.content().read_to_end(&mut files.0)?,
+            b"agreed" => reader.content().read_to_end(&mut files.1)?,
+            _ => 0,
+        };
+    }
+    Ok(files)
+}
+
+fn content((listing, agreed): &(Vec<u8>, Vec<u8>)) -> Result<Content, Error> {
+    // The root is always there. An empty mount and a program that failed are not the same.
+    if !listing.windows(5).any(|window| window == b"|.//\n") {
+        return Err(Error::Broken("the mount could not be listed".to_owned()));
+    }
+    Ok(Content { tree: listing::mount(listing), agreed: decode(agreed) })
 }
