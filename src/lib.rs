@@ -15,6 +15,7 @@
 
 pub mod apk;
 pub mod arch;
+mod build;
 mod build_config;
 pub mod buildkit;
 pub mod bump;
@@ -37,10 +38,10 @@ pub mod plan;
 pub mod repo;
 pub mod ui;
 
+pub use build::build;
 pub use build_config::BuildConfig;
 pub use cache::{
     CacheConfig, CacheMode, CacheMount, ccache_cache_mounts, default_cache_mounts, go_cache_mounts,
     node_cache_mounts, python_cache_mounts, rust_cache_mounts,
 };
 pub use cli::run;
-pub use commands::build::build;
