@@ -5,6 +5,7 @@
 
 mod apk;
 mod apk_peers;
+mod bench;
 mod buildkit;
 mod bump;
 mod cache_rule;

@@ -83,10 +83,19 @@ impl Apt {
         self.run("apt-get", &args, directory).map(drop)
     }
 
-    /// Downloads the source of a package (`.dsc`, `orig` tarball, Debian's changes).
+    /// Downloads the source of a package (`.dsc`, `orig` tarball, Debian's changes). A mirror may
+    /// list a version that it does not have: then another one is taken.
     pub fn download_source(&self, name: &str, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory)?;
-        self.run("apt-get", &["source", "-q", "--download-only", name], directory).map(drop)
+        let download = |name: &str| {
+            self.run("apt-get", &["source", "-q", "--download-only", name], directory).map(drop)
+        };
+        let Err(error) = download(name) else { return Ok(()) };
+        let listed = self.run("apt-cache", &["showsrc", "--only-source", name], directory)?;
+        let versions = listed.lines().filter_map(|line| line.strip_prefix("Version: "));
+        let found =
+            versions.map(|version| download(&format!("{name}={version}"))).any(|one| one.is_ok());
+        if found { Ok(()) } else { Err(error) }
     }
 
     /// Runs one of apt's programs; returns what it printed.
