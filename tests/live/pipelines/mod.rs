@@ -2,6 +2,7 @@
 //! case is tried in the same environment. `docs/pipelines.md` is made of the same table.
 
 mod checkout;
+mod peers;
 mod table;
 
 use std::path::{Path, PathBuf};
