@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use crate::apk::dependency::Atom;
 use crate::build_config::BuildConfig;
+use crate::diagnostic::Diagnostic;
 use crate::dockerfile;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::fsutil::FileLock;
 use crate::image;
-use crate::plan::Plan;
+use crate::plan::{Plan, Wanted};
 use crate::repo::{self, Choice, Spec, Universe};
 use crate::ui::Reporter;
 
@@ -40,9 +41,17 @@ impl Prepared {
         if plan.steps.is_empty() || self.image.programs.iter().any(|program| program == "/bin/sh") {
             return Ok(());
         }
-        Err(Error::config("the build environment has no `/bin/sh` to run steps with").hint(
-            "add `busybox` to `environment: contents: packages`, or pass `--package-append busybox`",
-        ))
+        let message = "the build environment has no `/bin/sh` to run steps with";
+        let help = "add `busybox` to `environment: contents: packages`, or pass `--package-append busybox`";
+        let place = plan.steps.first().and_then(|step| step.places.first());
+        Err(match place {
+            None => Error::config(message).hint(help),
+            Some(place) => {
+                let label = "the first step that needs it";
+                let item = Diagnostic::error("no-shell", message, place.clone(), label).help(help);
+                Error::config("the build environment can't run steps").with_diagnostics(item.into())
+            }
+        })
     }
 }
 
@@ -57,12 +66,9 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         return Err(Error::config("no repository to take the build environment from")
             .hint("name one with `-r REPO`, and its key with `-k KEY`"));
     }
-    let world = world(plan);
-    let request = world
-        .iter()
-        .map(|text| text.parse::<Atom>())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Error::config(format!("in the environment's packages: {error}")))?;
+    let wanted = wanted(plan);
+    let request = wanted.iter().map(atom).collect::<Result<Vec<_>>>()?;
+    let world: Vec<String> = wanted.iter().map(|wanted| wanted.atom.clone()).collect();
 
     reporter.phase("solving the environment");
     let begin = Instant::now();
@@ -70,7 +76,7 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
     for warning in universe.warnings() {
         reporter.warning(warning);
     }
-    let choices = universe.solve(&request)?;
+    let choices = universe.solve(&request).map_err(|error| unsolvable(error, plan))?;
     reporter.took("solving", begin.elapsed());
     let begin = Instant::now();
     reporter.phase(&format!("fetching {} packages", choices.len()));
@@ -140,15 +146,67 @@ fn tools(universe: &Universe, plan: &Plan, config: &BuildConfig) -> Option<image
 }
 
 /// What is asked of the solver: the plan's packages, and what its spec will need.
-fn world(plan: &Plan) -> Vec<String> {
-    let mut world: Vec<String> = Vec::new();
-    for atom in plan.environment.packages.iter().cloned().chain(dockerfile::required_packages(plan))
-    {
-        if !world.contains(&atom) {
-            world.push(atom);
+fn wanted(plan: &Plan) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for one in all_wanted(plan) {
+        if !wanted.iter().any(|other| other.atom == one.atom) {
+            wanted.push(one);
         }
     }
-    world
+    wanted
+}
+
+fn all_wanted(plan: &Plan) -> impl Iterator<Item = Wanted> {
+    let required = dockerfile::required_packages(plan).into_iter();
+    let required = required.map(|atom| Wanted { atom, ..Wanted::default() });
+    plan.environment.packages.iter().cloned().chain(required)
+}
+
+/// The recipe's atoms were checked with their places: this one is of the command line.
+fn atom(wanted: &Wanted) -> Result<Atom> {
+    wanted.atom.parse().map_err(|error| {
+        Error::config(format!("`--package-append {}`: {error}", wanted.atom))
+            .hint("write a name, and a version if it matters: `go`, `go=1.25.1-r0`, `go~1.25`")
+    })
+}
+
+/// Says who asked for what can't be had: the recipe's line, the pipeline that needs it, or a flag.
+fn unsolvable(error: repo::Error, plan: &Plan) -> Error {
+    let repo::Error::Unsolvable { problem, atoms, unknown, hints } = &error else {
+        return error.into();
+    };
+    let mut item = match unknown {
+        true => Diagnostic::without_place("unknown-package", problem),
+        false => Diagnostic::without_place("unsolvable", problem),
+    };
+    let mut help = hints.clone();
+    if help.is_empty() && *unknown {
+        help.push("name the repository that has it with `-r REPO`".to_owned());
+    } else if help.is_empty() {
+        help.push("ask for other versions, or name another repository with `-r REPO`".to_owned());
+    }
+    for atom in atoms {
+        let asks = |text: &str| text.parse::<Atom>().is_ok_and(|found| found.to_string() == *atom);
+        for wanted in all_wanted(plan).filter(|wanted| asks(&wanted.atom)) {
+            if !wanted.place.is_nowhere() {
+                if item.labels.is_empty() {
+                    item.chain = wanted.chain;
+                }
+                item.labels.push((wanted.place, "asked for here".to_owned()));
+            } else if plan.environment.packages.iter().any(|other| asks(&other.atom)) {
+                help.push(format!("`{atom}` is asked for by `--package-append`"));
+            } else {
+                help.push(format!("`{atom}` is asked for because of the recipe's `capabilities`"));
+            }
+        }
+    }
+    if item.labels.is_empty() {
+        let error = Error::new(Kind::Repository, problem.clone());
+        return help.into_iter().fold(error, Error::hint);
+    }
+    item.help = Some(help.join("\n"));
+    Error::new(Kind::Repository, "the build environment can't be made")
+        .with_diagnostics(item.into())
 }
 
 fn locked(choice: &Choice) -> String {

@@ -93,13 +93,13 @@ fn warnings_are_shown_like_errors_and_as_data_on_request() {
     exit: 2
     --- stdout
     --- stderr
-    warning[not-substituted]: `${{…}}` stays as it is in the variable `A`
+    warning[not-substituted]: `${{targets.destdir}}` is not replaced in the environment of a step
      --> melange.yaml:4:23
       |
     4 |     environment: {A: '${{targets.destdir}}'}
-      |                       ^^^
+      |                       ^^^^^^^^^^^^^^^^^^^^ the script sees it as it stands here
       |
-      = help: set the variable in the script: `export NAME="${{…}}"`
+      = help: set the variable in the script: `export A="${{targets.destdir}}"`
     error: no repository to take the build environment from
     help: name one with `-r REPO`, and its key with `-k KEY`
     "#);
@@ -107,8 +107,8 @@ fn warnings_are_shown_like_errors_and_as_data_on_request() {
     exit: 2
     --- stdout
     --- stderr
-    {"severity":"warning","code":"not-substituted","message":"`${{…}}` stays as it is in the variable `A`","labels":[{"file":"melange.yaml","line":4,"column":23,"end_line":4,"end_column":26,"text":""}],"help":"set the variable in the script: `export NAME=\"${{…}}\"`","chain":[]}
+    {"severity":"warning","code":"not-substituted","message":"`${{targets.destdir}}` is not replaced in the environment of a step","labels":[{"file":"melange.yaml","line":4,"column":23,"end_line":4,"end_column":43,"text":"the script sees it as it stands here"}],"help":"set the variable in the script: `export A=\"${{targets.destdir}}\"`","chain":[]}
     {"severity":"error","code":"config","message":"no repository to take the build environment from","labels":[],"help":"name one with `-r REPO`, and its key with `-k KEY`","chain":[]}
     "#);
-    assert!(!env.run(&["render", "--quiet"]).contains("stays as it is"));
+    assert!(!env.run(&["render", "--quiet"]).contains("is not replaced"));
 }

@@ -6,44 +6,40 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use melange2::arch::{Arch, Libc};
-use melange2::diagnostic::Diagnostics;
+use melange2::diagnostic::{Diagnostic, Diagnostics};
 use melange2::plan::{Context, resolve};
 
 const FIXTURES: &str = "tests/fixtures/errors";
 const SNAPSHOTS: &str = "snapshots/errors";
 
-/// Every kind of problem that recipes can have.
-const CODES: [&str; 29] = [
-    "alias-limit",
-    "checksum",
-    "condition",
-    "cpe",
-    "duplicate-key",
-    "duplicate-package",
-    "duration",
-    "encoding",
-    "malformed-reference",
-    "missing-input",
-    "package-name",
-    "package-version",
-    "pipeline-circle",
-    "pipeline-name",
-    "priority",
-    "regex",
-    "required-steps",
-    "setcap",
-    "step",
-    "too-deep",
-    "too-long",
-    "unknown-input",
-    "unknown-key",
-    "unknown-pipeline",
-    "unknown-range",
-    "unknown-variable",
-    "variable-circle",
-    "wrong-type",
-    "yaml",
+/// Kinds of problems that no recipe has by itself, each with the test that shows its text.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("no-shell", "an_environment_without_a_shell_is_told_with_the_step_that_needs_one"),
+    ("unknown-build-option", "a_build_option_that_is_not_there_is_told_with_those_that_are"),
+    ("unknown-package", "a_package_that_nothing_provides_is_told_with_the_line_that_asks_for_it"),
+    ("unreadable", "a_recipe_that_is_not_there_is_named"),
+    ("unsolvable", "a_version_that_is_not_there_is_told_with_those_that_are"),
 ];
+
+/// The codes that the sources of stages 1 and 2, and of the environment, name.
+fn codes_of_sources() -> BTreeSet<String> {
+    let named = regex::Regex::new(concat!(
+        r#"(?:Diagnostic::(?:error|warning|without_place)\(|self\.problem\(|code: )"#,
+        r#"\s*"([a-z-]+)""#
+    ));
+    let named = named.unwrap();
+    let files = ["config", "plan", "environment.rs"].into_iter().flat_map(|below| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(below);
+        walkdir::WalkDir::new(root).into_iter().map(|entry| entry.unwrap().into_path())
+    });
+    let mut codes = BTreeSet::new();
+    for path in files.filter(|path| path.extension().is_some_and(|found| found == "rs")) {
+        let text = fs_err::read_to_string(path).unwrap();
+        codes.extend(named.captures_iter(&text).map(|captures| captures[1].to_owned()));
+    }
+    assert!(codes.len() > 30, "{codes:?}");
+    codes
+}
 
 fn stems(directory: &Path, extension: &str) -> BTreeSet<String> {
     let files = fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
@@ -51,8 +47,8 @@ fn stems(directory: &Path, extension: &str) -> BTreeSet<String> {
     files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
-fn problems(recipe: &Path, pipeline_dirs: Vec<PathBuf>) -> Diagnostics {
-    let context = Context {
+fn context(pipeline_dirs: Vec<PathBuf>) -> Context {
+    Context {
         arch: Arch::X86_64,
         libc: Libc::Gnu,
         pipeline_dirs,
@@ -61,8 +57,13 @@ fn problems(recipe: &Path, pipeline_dirs: Vec<PathBuf>) -> Diagnostics {
         build_options: Vec::new(),
         package_append: Vec::new(),
         commit: String::new(),
-    };
+    }
+}
+
+fn problems(recipe: &Path, pipeline_dirs: Vec<PathBuf>) -> Diagnostics {
+    let context = context(pipeline_dirs);
     match melange2::config::load(recipe).and_then(|config| resolve(&config, &context)) {
+        Ok(Some(plan)) if !plan.warnings.items.is_empty() => plan.warnings,
         Ok(_) => panic!("{} is a good recipe", recipe.display()),
         Err(problems) => problems,
     }
@@ -77,14 +78,46 @@ fn every_mistake_is_explained() {
         let directories = own.then(|| Path::new(FIXTURES).join("pipelines")).into_iter().collect();
         let recipe = Path::new(FIXTURES).join(format!("{name}.yaml"));
         let problems = problems(&recipe, directories);
-        codes.extend(problems.items.iter().map(|item| item.code));
+        codes.extend(problems.items.iter().map(|item| item.code.to_owned()));
+        for item in &problems.items {
+            assert!(item.help.is_some(), "{name}: what to do? {}", item.message);
+            assert!(!item.labels.is_empty(), "{name}: where? {}", item.message);
+            same_as_data(item);
+        }
         insta::with_settings!({
             snapshot_path => SNAPSHOTS, prepend_module_to_snapshot => false, omit_expression => true,
         }, {
             insta::assert_snapshot!(name, problems.render(false));
         });
     }
-    assert_eq!(codes.into_iter().collect::<Vec<_>>(), CODES);
+    for (code, test) in ELSEWHERE {
+        let tests = ["errors.rs", "live/packages.rs"]
+            .map(|name| fs_err::read_to_string(Path::new("tests").join(name)).unwrap());
+        assert!(tests.iter().any(|text| text.contains(&format!("fn {test}()"))), "{test}");
+        assert!(codes.insert(code.to_owned()), "`{code}` has a fixture");
+    }
+    assert_eq!(codes, codes_of_sources());
+}
+
+/// The data says what the text says, with the same places.
+fn same_as_data(item: &Diagnostic) {
+    let (text, json) = (Diagnostics::from(item.clone()).render(false), item.json());
+    let string = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    for key in ["severity", "code", "message", "help"] {
+        let first = string(&json[key]).lines().next().unwrap().to_owned();
+        assert!(text.contains(&first), "{key}: {text}");
+    }
+    let places = |key: &str| json[key].as_array().unwrap().clone();
+    assert_eq!(places("labels").len(), item.labels.len());
+    assert_eq!(places("chain").len(), item.chain.len());
+    // The text names the first place of each file; all others by their lines.
+    let main = &json["labels"][0];
+    let at = format!("{}:{}:{}", string(&main["file"]), main["line"], main["column"]);
+    assert!(text.contains(&format!("--> {at}\n")), "{at}: {text}");
+    for place in places("labels").iter().chain(&places("chain")) {
+        let line = format!("{} | ", place["line"]);
+        assert!(text.contains(&line) && text.contains(&string(&place["file"])), "{line}: {text}");
+    }
 }
 
 #[test]
@@ -96,5 +129,53 @@ fn fixtures_and_snapshots_match_one_to_one() {
 #[test]
 fn a_recipe_that_is_not_there_is_named() {
     let problems = melange2::config::load(Path::new("tests/fixtures/none.yaml")).unwrap_err();
-    insta::assert_snapshot!(problems.render(false), @"error[unreadable]: failed to open file `tests/fixtures/none.yaml`: No such file or directory (os error 2)");
+    insta::assert_snapshot!(problems.render(false), @r"
+    error[unreadable]: failed to open file `tests/fixtures/none.yaml`: No such file or directory (os error 2)
+     |
+     = help: is it the right file, and may you read it?
+    ");
+}
+
+#[test]
+fn a_build_option_that_is_not_there_is_told_with_those_that_are() {
+    let read = |options: &str| {
+        let text = format!("package: {{name: a, version: 1, epoch: 0}}\n{options}");
+        let config = melange2::config::read(Path::new("a.yaml"), text.into_bytes()).unwrap();
+        let context = Context { build_options: vec!["debgu".to_owned()], ..context(Vec::new()) };
+        resolve(&config, &context).unwrap().unwrap().warnings.render(false)
+    };
+    insta::assert_snapshot!(read("options: {debug: {}}\n"), @r"
+    warning[unknown-build-option]: `--build-option debgu`: the recipe has no such option
+     |
+     = help: did you mean `debug`?
+    ");
+    insta::assert_snapshot!(read("options: {static: {}, tiny: {}}\n"), @r"
+    warning[unknown-build-option]: `--build-option debgu`: the recipe has no such option
+     |
+     = help: its options are `static`, `tiny`
+    ");
+    insta::assert_snapshot!(read(""), @r"
+    warning[unknown-build-option]: `--build-option debgu`: the recipe has no such option
+     |
+     = help: options are defined under `options:`
+    ");
+}
+
+#[test]
+fn a_pipeline_that_can_not_be_read_is_told_where_it_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    fs_err::write(directory.path().join("large.yaml"), "#".repeat((1 << 20) + 1)).unwrap();
+    let text = "package: {name: a, version: 1, epoch: 0}\npipeline:\n  - uses: large\n";
+    let config = melange2::config::read(Path::new("a.yaml"), text.into()).unwrap();
+    let problems = resolve(&config, &context(vec![directory.path().to_owned()])).unwrap_err();
+    let text = problems.render(false).replace(directory.path().to_str().unwrap(), "DIR");
+    insta::assert_snapshot!(text, @r"
+    error[unreadable]: `DIR/large.yaml` is larger than 1 MiB: not a recipe
+     --> a.yaml:3:11
+      |
+    3 |   - uses: large
+      |           ^^^^^ `large` is used here
+      |
+      = help: is it the right file, and may you read it?
+    ");
 }

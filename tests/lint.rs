@@ -222,6 +222,8 @@ fn broken_recipes_packages_and_unknown_rules_are_told() {
       = help: did you mean `name`?
 
     error[unreadable]: failed to open file `none.yaml`: No such file or directory (os error 2)
+     |
+     = help: is it the right file, and may you read it?
 
     --- stderr
     error: 2 errors and 0 warnings in 2 recipes

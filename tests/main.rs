@@ -18,6 +18,7 @@ mod dockerfile;
 mod dockerfile_live;
 mod dockerfile_plan;
 mod errors;
+mod fuzz;
 mod house;
 mod image_apko;
 mod image_buildkit;

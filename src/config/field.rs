@@ -91,7 +91,10 @@ impl Field for Text {
         let span = reader.span(&node.bytes);
         match &node.value {
             _ if node.is_null() => Text::new(String::new(), span),
-            Value::Plain(text) | Value::Quoted(text) => Text::new(text.clone(), span),
+            Value::Plain(text) | Value::Quoted(text) => {
+                reader.check_text(text, &span);
+                Text::new(text.clone(), span)
+            }
             Value::List(_) | Value::Map(_) => reader.wrong_type(node, "a string"),
         }
     }
@@ -213,6 +216,7 @@ impl Field for Dict {
         for (key, node) in reader.entries(node).iter().filter(|(key, _)| !key.is_null()) {
             let value = Text::read(node, reader);
             let entry = Entry { key: reader.span(&key.bytes), value };
+            reader.check_text(&key.text, &entry.key);
             dict.0.insert(key.text.clone(), entry);
         }
         dict

@@ -25,6 +25,11 @@ pub fn parse_recipe(source: &Arc<Source>) -> Result<Config, Diagnostics> {
     parse(source, UnknownKeys::Refused)
 }
 
+/// Reads a recipe that is in memory already; `path` is what messages call it.
+pub fn read(path: &Path, bytes: Vec<u8>) -> Result<Config, Diagnostics> {
+    parse(&source(path, bytes)?, UnknownKeys::Refused)
+}
+
 /// Reads a file of `name: value` pairs (`--vars-file`): texts as written, in file order.
 pub fn load_vars(path: &Path) -> Result<IndexMap<String, String>, Diagnostics> {
     let pairs: Dict = parse(&read_source(path)?, UnknownKeys::Refused)?;
@@ -62,7 +67,8 @@ fn in_file_order(mut problems: Diagnostics) -> Diagnostics {
 /// Reads a text file: UTF-8, of limited size, a byte order mark removed.
 pub(crate) fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
     let unreadable = |error: &dyn std::fmt::Display| {
-        Diagnostics::from(Diagnostic::without_place("unreadable", error.to_string()))
+        let help = "is it the right file, and may you read it?";
+        Diagnostics::from(Diagnostic::without_place("unreadable", error.to_string()).help(help))
     };
     let file = fs_err::File::open(path).map_err(|error| unreadable(&error))?;
     let mut bytes = Vec::new();
@@ -71,6 +77,10 @@ pub(crate) fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
         let message = format!("`{}` is larger than 1 MiB: not a recipe", path.display());
         return Err(unreadable(&message));
     }
+    source(path, bytes)
+}
+
+fn source(path: &Path, bytes: Vec<u8>) -> Result<Arc<Source>, Diagnostics> {
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
     let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     Ok(Arc::new(Source { path: path.to_owned(), text }))

@@ -15,5 +15,5 @@ mod yaml;
 pub use field::{Condition, Dict, Entry, Text};
 pub use json_schema::json_schema;
 pub(crate) use load::{about, parse_pipeline, read_source};
-pub use load::{load, load_vars, parse_recipe};
+pub use load::{load, load_vars, parse_recipe, read};
 pub use schema::*;

@@ -41,20 +41,33 @@ impl<'a> Reader<'a> {
         let message = format!("expected {expected}, found {}", node.kind());
         let label = format!("expected {expected}");
         let help = match (&node.value, expected) {
-            (Value::List(_), "a string") => Some(
-                "several values go into one string, separated by spaces or newlines (`|` block)",
-            ),
-            (Value::Quoted(_), expected) if expected.contains("quotes") => {
-                Some("remove the quotes")
+            (Value::List(_), "a string") => {
+                "several values go into one string, separated by spaces or newlines (`|` block)"
             }
-            (Value::Plain(_), "a list") => {
-                Some("write `- ` before the value, on a line of its own")
+            (Value::Map(_), "a string") => "is there a `: ` in the text? put quotes round it",
+            (Value::Quoted(_), expected) if expected.contains("quotes") => "remove the quotes",
+            (Value::Plain(_) | Value::Quoted(_), "a list") => {
+                "write `- ` before the value, on a line of its own"
             }
-            _ => None,
+            (_, "a list") => "write `- ` before each value, each on a line of its own",
+            (Value::List(_), "a mapping") => "write `name: value`, without `- ` or `[]`",
+            (_, "a mapping") => "write `name: value` on the lines below, indented",
+            (_, expected) if expected.contains("number") => "write digits, such as `1`",
+            _ => "write `true` or `false`",
         };
         let diagnostic = Diagnostic::error("wrong-type", message, self.span(&node.bytes), label);
-        self.problems.push(diagnostic.maybe_help(help.map(str::to_owned)));
+        self.problems.push(diagnostic.help(help));
         T::default()
+    }
+
+    /// No program's argument, variable or file name can hold a NUL, and nor can a script.
+    pub(crate) fn check_text(&mut self, text: &str, span: &Span) {
+        if text.contains('\0') {
+            let diagnostic =
+                Diagnostic::error("nul", "a text with a NUL character", span.clone(), "")
+                    .help("remove the `\\0` (or the invisible character)");
+            self.problems.push(diagnostic);
+        }
     }
 
     /// The entries of a mapping; none of null.

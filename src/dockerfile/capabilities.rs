@@ -5,58 +5,10 @@
 //! insecure, under `setpriv`, which drops what was not asked for before the script starts.
 
 use crate::plan::Plan;
+use crate::plan::capabilities::{DEFAULT, normalised};
 
 use super::Error;
 use super::user::Owner;
-
-/// What a container gets that asks for nothing: Docker's and BuildKit's default set.
-const DEFAULT: [&str; 14] = [
-    "audit_write",
-    "chown",
-    "dac_override",
-    "fowner",
-    "fsetid",
-    "kill",
-    "mknod",
-    "net_bind_service",
-    "net_raw",
-    "setfcap",
-    "setgid",
-    "setpcap",
-    "setuid",
-    "sys_chroot",
-];
-
-/// The others that Linux knows (`capabilities(7)`).
-const MORE: [&str; 27] = [
-    "audit_control",
-    "audit_read",
-    "block_suspend",
-    "bpf",
-    "checkpoint_restore",
-    "dac_read_search",
-    "ipc_lock",
-    "ipc_owner",
-    "lease",
-    "linux_immutable",
-    "mac_admin",
-    "mac_override",
-    "net_admin",
-    "net_broadcast",
-    "perfmon",
-    "sys_admin",
-    "sys_boot",
-    "sys_module",
-    "sys_nice",
-    "sys_pacct",
-    "sys_ptrace",
-    "sys_rawio",
-    "sys_resource",
-    "sys_time",
-    "sys_tty_config",
-    "syslog",
-    "wake_alarm",
-];
 
 /// How the steps of a recipe that is particular about capabilities run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,17 +21,10 @@ pub(super) struct Privileges {
     pub(super) asked: Vec<String>,
 }
 
-/// `CAP_NET_ADMIN`, `NET_ADMIN` and `net_admin` are one.
 fn normalise(names: &[String]) -> Result<Vec<String>, Error> {
-    let mut normal = Vec::new();
-    for name in names {
-        let lower = name.to_ascii_lowercase();
-        let short = lower.strip_prefix("cap_").unwrap_or(&lower);
-        if !DEFAULT.contains(&short) && !MORE.contains(&short) {
-            return Err(Error::UnknownCapability(name.clone()));
-        }
-        normal.push(short.to_owned());
-    }
+    let normal =
+        |name: &String| normalised(name).ok_or_else(|| Error::UnknownCapability(name.clone()));
+    let mut normal = names.iter().map(normal).collect::<Result<Vec<String>, Error>>()?;
     normal.sort();
     normal.dedup();
     Ok(normal)
@@ -125,10 +70,8 @@ pub(super) fn privileges(plan: &Plan, owner: Owner) -> Result<Option<Privileges>
 /// Packages that the spec of a plan needs in the environment, beyond those that the plan names:
 /// `cmd:setpriv` (from util-linux; busybox' can't bound the set) where capabilities are dropped.
 pub fn required_packages(plan: &Plan) -> Vec<String> {
-    let beyond = |name: &String| {
-        let lower = name.to_ascii_lowercase();
-        !DEFAULT.contains(&lower.strip_prefix("cap_").unwrap_or(&lower))
-    };
+    let beyond =
+        |name: &String| normalised(name).is_none_or(|name| !DEFAULT.contains(&name.as_str()));
     if plan.capabilities.add.iter().any(beyond) || !plan.capabilities.drop.is_empty() {
         vec!["cmd:setpriv".to_owned()]
     } else {

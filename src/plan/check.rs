@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::check_environment;
 use crate::config::{Capability, Config, Cpe, Dependencies, Step, Text};
 use crate::diagnostic::{Diagnostic, Diagnostics, Span, quoted_list};
 
@@ -31,6 +32,15 @@ const CAPABILITIES: [&str; 5] =
 /// Checks everything; `problems` gets what is wrong.
 pub(super) fn check(config: &Config, problems: &mut Diagnostics) {
     let package = &config.package;
+    check_environment::check(config, problems);
+    if package.span.is_nowhere() {
+        // What its parts lack need not be said too.
+        let message = "the recipe has no `package:`";
+        let diagnostic = Diagnostic::error("missing-package", message, config.span.clone(), "")
+            .help("a recipe has `package:` with at least `name`, `version` and `epoch`");
+        problems.push(diagnostic);
+        return;
+    }
     name(&package.name, "package", &package.span, problems);
     version(config, problems);
     priorities(&package.dependencies, problems);
@@ -40,7 +50,9 @@ pub(super) fn check(config: &Config, problems: &mut Diagnostics) {
     let mut seen: HashMap<&str, &Text> = HashMap::from([(package.name.as_str(), &package.name)]);
     for subpackage in &config.subpackages {
         name(&subpackage.name, "subpackage", &subpackage.span, problems);
-        if let Some(first) = seen.insert(subpackage.name.as_str(), &subpackage.name) {
+        // Those without a name were just reported.
+        let again = seen.insert(subpackage.name.as_str(), &subpackage.name);
+        if let Some(first) = again.filter(|name| !name.is_empty()) {
             problems.push(twice(first, &subpackage.name));
         }
         priorities(&subpackage.dependencies, problems);
@@ -96,7 +108,9 @@ fn priorities(dependencies: &Dependencies, problems: &mut Diagnostics) {
         if checked && priority.as_str().parse::<i64>().is_err() {
             let message = format!("a priority must be a number, found `{}`", priority.as_str());
             let diagnostic = Diagnostic::error("priority", message, priority.span.clone(), "");
-            problems.push(diagnostic.help("the package with the greatest number is preferred"));
+            problems.push(
+                diagnostic.help("write digits: the package with the greatest number is preferred"),
+            );
         }
     }
 }
@@ -164,7 +178,7 @@ fn cpe(cpe: &Cpe, problems: &mut Diagnostics) {
         if !field.is_empty() && !CPE_FIELD.is_match(field.as_str()) {
             let message = format!("`{}` can't be a part of a CPE", field.as_str());
             let diagnostic = Diagnostic::error("cpe", message, field.span.clone(), "")
-                .help("lower-case letters, digits, `+`, `_`, `.`, `-`");
+                .help("write lower-case letters, digits, `+`, `_`, `.`, `-`");
             problems.push(diagnostic);
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Stage 2. A [`Compiled`] step is what `compile` prints and what `steps` puts in running order.
 
+use super::Wanted;
+use super::check_environment;
 use super::condition;
 use super::inputs::{self, Inputs};
 use super::library::Library;
@@ -24,8 +26,9 @@ pub(super) struct Compiled {
     pub(super) children: Vec<Compiled>,
     /// Whether its condition holds (its parents' aside).
     pub(super) runs: bool,
-    /// The pipeline file that its script comes from.
-    pub(super) pipeline: Option<String>,
+    /// The pipelines that led to it, each with the `uses:` that names it; its script comes from
+    /// the last one's file.
+    pub(super) chain: Vec<Text>,
     /// The place in the recipe, then those in pipeline files.
     pub(super) places: Vec<Span>,
 }
@@ -44,12 +47,27 @@ impl Compiled {
         Step { pipeline, ..self.step }
     }
 
+    /// The pipeline whose file its script comes from.
+    pub(super) fn pipeline(&self) -> Option<&str> {
+        self.chain.last().map(Text::as_str)
+    }
+
+    /// Says how a problem's place was led to.
+    pub(super) fn with_chain(&self, problem: Diagnostic) -> Diagnostic {
+        Diagnostic { chain: self.chain.iter().rev().cloned().collect(), ..problem }
+    }
+
     /// The packages that it needs, and its children, as far as they run.
-    pub(super) fn needs(&self, packages: &mut Vec<Text>) {
+    pub(super) fn needs(&self, packages: &mut Vec<Wanted>) {
         if !self.runs {
             return;
         }
-        packages.extend(self.step.needs.iter().flat_map(|needs| needs.packages.iter().cloned()));
+        let own = self.step.needs.iter().flat_map(|needs| &needs.packages);
+        packages.extend(own.map(|package| Wanted {
+            atom: package.value.clone(),
+            place: package.span.clone(),
+            chain: self.chain.iter().rev().cloned().collect(),
+        }));
         self.children.iter().for_each(|child| child.needs(packages));
     }
 }
@@ -114,7 +132,12 @@ impl<'a> Compiler<'a> {
         }
         let file = match self.library.load(&step.uses) {
             Ok(file) => file,
-            Err(problems) => {
+            Err(mut problems) => {
+                for problem in problems.items.iter_mut().filter(|item| item.labels.is_empty()) {
+                    // The file as a whole, such as one that can't be read.
+                    let label = format!("`{}` is used here", step.uses.as_str());
+                    problem.labels.push((step.uses.span.clone(), label));
+                }
                 let own = problems.items.first().and_then(|item| item.labels.first());
                 let in_file = own.is_some_and(|(span, _)| span.path() != step.uses.span.path());
                 self.chain.push(step.uses.clone());
@@ -153,8 +176,14 @@ impl<'a> Compiler<'a> {
         if let Some(needs) = &mut step.needs {
             for package in &mut needs.packages {
                 self.text(package, variables, inputs);
+                let mut problems = Diagnostics::default();
+                check_environment::package(package, &mut problems);
+                self.report(problems, self.chain.len());
             }
         }
+        let mut problems = Diagnostics::default();
+        check_environment::variable_names(&step.environment, &mut problems);
+        self.report(problems, self.chain.len());
         self.text(&mut step.working_directory, variables, inputs);
         self.text(&mut step.runs, variables, inputs);
         self.condition(&mut step.condition, variables, inputs);
@@ -200,8 +229,7 @@ impl<'a> Compiler<'a> {
         {
             places.push(script);
         }
-        let pipeline = self.chain.last().map(|link| link.value.clone());
-        Compiled { step, children, runs, pipeline, places }
+        Compiled { step, children, runs, chain: self.chain.clone(), places }
     }
 
     /// Evaluates; a condition that can't be is reported once and holds.

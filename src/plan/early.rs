@@ -68,10 +68,14 @@ fn apply_build_options(config: &mut Config, context: &Context, problems: &mut Di
 /// Not an error: `options.NAME.enabled` is defined all the same, as it is upstream.
 fn unknown_option(name: &str, config: &Config) -> Diagnostic {
     let names = config.options.keys().map(String::as_str);
-    let help = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
-    let message = format!("the recipe has no build option `{name}`");
-    let diagnostic = Diagnostic::without_place("unknown-build-option", message);
-    Diagnostic { severity: Severity::Warning, ..diagnostic.maybe_help(help) }
+    let help = match nearest(name, names.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if config.options.is_empty() => "options are defined under `options:`".to_owned(),
+        None => format!("its options are {}", quoted_list(names)),
+    };
+    let message = format!("`--build-option {name}`: the recipe has no such option");
+    let diagnostic = Diagnostic::without_place("unknown-build-option", message).help(help);
+    Diagnostic { severity: Severity::Warning, ..diagnostic }
 }
 
 /// Puts early variables, and the item of a range, in place.
@@ -137,7 +141,9 @@ fn subpackages(
         if size > MAX_EXPANDED {
             let message = "ranges make more than 64 MiB of this recipe";
             let span = subpackage.range.span.clone();
-            problems.push(Diagnostic::error("too-long", message, span, ""));
+            let diagnostic = Diagnostic::error("too-long", message, span, "")
+                .help("split the table under `data:`, or the recipe");
+            problems.push(diagnostic);
             break;
         }
         let mut items: Vec<_> = table.items.iter().collect();

@@ -4,7 +4,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Context, Environment};
+use super::{Context, Environment, Wanted};
 use crate::config::{self, Config, Text};
 use crate::image;
 
@@ -76,7 +76,7 @@ fn add_accounts(environment: &mut config::Environment) {
 }
 
 /// The plan's environment; `packages` are all that it takes.
-pub(super) fn plan(environment: &config::Environment, packages: Vec<String>) -> Environment {
+pub(super) fn plan(environment: &config::Environment, packages: Vec<Wanted>) -> Environment {
     let contents = &environment.contents;
     let mut variables: IndexMap<String, String> =
         environment.environment.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();

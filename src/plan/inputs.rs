@@ -203,7 +203,7 @@ pub(super) fn check_names(step: &Step, problems: &mut Diagnostics) {
         let known = step.inputs.keys().map(String::as_str);
         let help = match nearest(name, known.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if step.inputs.is_empty() => "it has no inputs".to_owned(),
+            None if step.inputs.is_empty() => "remove it: the pipeline has no inputs".to_owned(),
             None => format!("its inputs are {}", quoted_list(known)),
         };
         let message = format!("pipeline `{}` has no input `{name}`", step.uses.as_str());

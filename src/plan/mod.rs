@@ -3,7 +3,9 @@
 //! A [`Plan`] holds no `${{…}}` any more. Does not know Dockerfiles, BuildKit or apk archives.
 
 mod audit;
+pub(crate) mod capabilities;
 mod check;
+mod check_environment;
 mod compile;
 mod compiled;
 mod condition;
@@ -25,7 +27,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use crate::arch::Arch;
-use crate::diagnostic::{Diagnostics, Span};
+use crate::diagnostic::{Diagnostics, Span, Spanned};
 
 pub use audit::{Audit, AuditStep, audit};
 pub use library::{Pipeline, builtin_pipelines, pipeline, pipelines};
@@ -68,7 +70,7 @@ pub fn condition_holds(condition: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Atoms to install: declared ones, then the needs of every step that runs, then appended ones.
-    pub packages: Vec<String>,
+    pub packages: Vec<Wanted>,
     /// Repositories named by the recipe.
     pub repositories: Vec<String>,
     /// Keys named by the recipe.
@@ -83,6 +85,17 @@ pub struct Environment {
     pub run_as: Option<String>,
     /// apko's `paths`.
     pub paths: Vec<crate::image::PathChange>,
+}
+
+/// A package that the environment must have, and who asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The package, with its version if one is asked for.
+    pub atom: String,
+    /// Where it is asked for; nowhere (`Span::default`) if by the command line.
+    pub place: Span,
+    /// The `uses:` that led to the pipeline whose `needs` ask for it, innermost first.
+    pub chain: Vec<Spanned<String>>,
 }
 
 /// Linux capabilities.

@@ -5,7 +5,7 @@ use super::early::{self, Early};
 use super::library::Library;
 use super::steps::Flatten;
 use super::variables::{self, Variables};
-use super::{Capabilities, Compiled, Context, Plan, check, environment, package};
+use super::{Capabilities, Compiled, Context, Plan, Wanted, check, environment, package};
 use crate::config::field::Field;
 use crate::config::{Config, Step, Subpackage, Test, Text};
 use crate::diagnostic::{Diagnostics, Severity};
@@ -23,6 +23,7 @@ pub fn resolve(config: &Config, context: &Context) -> Result<Option<Plan>, Diagn
     let library = Library::new(&context.pipeline_dirs);
     let build = Build::compile(early, context, &library, &mut problems);
     let plan = build.plan(context, &mut problems);
+    variables::without_echoes(&mut problems);
     if problems.has_errors() {
         return Err(problems);
     }
@@ -102,14 +103,11 @@ impl Build {
                 Flatten { package, steps: &mut steps, problems }.all(&part.steps);
             }
         }
-        self.add_needs();
-        let declared = self.config.environment.contents.packages.iter();
-        let mut atoms: Vec<String> = declared.map(|text| text.value.clone()).collect();
-        atoms.extend(context.package_append.iter().cloned());
+        let packages_of_environment = self.wanted(context);
         Plan {
             arch: context.arch,
             recipe: self.config.span.source.path.clone(),
-            environment: environment::plan(&self.config.environment, atoms),
+            environment: environment::plan(&self.config.environment, packages_of_environment),
             capabilities: Capabilities {
                 add: self.config.capabilities.add.iter().map(|text| text.value.clone()).collect(),
                 drop: self.config.capabilities.drop.iter().map(|text| text.value.clone()).collect(),
@@ -121,12 +119,24 @@ impl Build {
         }
     }
 
-    /// The needs of the steps that run join the environment's packages.
-    fn add_needs(&mut self) {
-        let packages = &mut self.config.environment.contents.packages;
+    /// What the environment must have: the needs of the steps that run join the recipe's own
+    /// packages, here and in what `compile` prints; the command line's are here only.
+    fn wanted(&mut self, context: &Context) -> Vec<Wanted> {
+        let mut needs = Vec::new();
         let built = self.subpackages.iter().filter(|part| part.built);
         let steps = std::iter::once(&self.main).chain(built).flat_map(|part| &part.steps);
-        steps.for_each(|step| step.needs(packages));
+        steps.for_each(|step| step.needs(&mut needs));
+        let packages = &mut self.config.environment.contents.packages;
+        let declared = packages.iter().map(|text| Wanted {
+            atom: text.value.clone(),
+            place: text.span.clone(),
+            chain: Vec::new(),
+        });
+        let appended = context.package_append.iter();
+        let appended = appended.map(|atom| Wanted { atom: atom.clone(), ..Wanted::default() });
+        let all = declared.chain(needs.iter().cloned()).chain(appended).collect();
+        packages.extend(needs.into_iter().map(|need| Text::new(need.atom, need.place)));
+        all
     }
 
     fn into_json(self) -> Compiled {
@@ -171,7 +181,9 @@ impl Compiler<'_> {
         let steps = self.steps(&test.pipeline, variables);
         let packages = &mut test.environment.contents.packages;
         packages.push(tested.clone());
-        steps.iter().for_each(|step| step.needs(packages));
+        let mut needs = Vec::new();
+        steps.iter().for_each(|step| step.needs(&mut needs));
+        packages.extend(needs.into_iter().map(|need| Text::new(need.atom, need.place)));
         packages.sort_unstable_by(|one, other| one.value.cmp(&other.value));
         packages.dedup_by(|one, other| one.value == other.value);
         steps

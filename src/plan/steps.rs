@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::Step;
 use super::compile::Compiled;
+use super::reference::{Piece, pieces};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 const WORKSPACE: &str = "/home/build";
@@ -42,7 +43,7 @@ impl Flatten<'_> {
         let own_name = [compiled.step.name.as_str(), compiled.step.uses.as_str()];
         let own_name = own_name.into_iter().find(|name| !name.is_empty());
         // Nested steps of the recipe itself are known by their scripts.
-        let own_name = own_name.or(known_as.filter(|_| compiled.pipeline.is_some()));
+        let own_name = own_name.or(known_as.filter(|_| !compiled.chain.is_empty()));
         self.check_environment(compiled);
         let mut variables = inherited.clone();
         let own = compiled.step.environment.iter();
@@ -52,7 +53,7 @@ impl Flatten<'_> {
         if !script.trim().is_empty() || must_make_directory(compiled, &directory) {
             self.steps.push(Step {
                 label: label(compiled, own_name),
-                uses: compiled.pipeline.clone(),
+                uses: compiled.pipeline().map(str::to_owned),
                 package: self.package,
                 script: script.to_owned(),
                 working_directory: directory,
@@ -74,11 +75,18 @@ impl Flatten<'_> {
             if !entry.value.as_str().contains("${{") {
                 continue;
             }
-            let message = format!("`${{{{…}}}}` stays as it is in the variable `{name}`");
-            let span = entry.value.span.narrowed("${{");
-            let diagnostic = Diagnostic::warning("not-substituted", message, span, "")
-                .help("set the variable in the script: `export NAME=\"${{…}}\"`");
-            self.problems.push(diagnostic);
+            let pieces = pieces(entry.value.as_str());
+            let raw = pieces.iter().find_map(|piece| match piece {
+                Piece::Reference { raw, .. } | Piece::Malformed { raw, .. } => Some(*raw),
+                Piece::Text(_) => None,
+            });
+            let raw = raw.unwrap_or_default();
+            let message = format!("`{raw}` is not replaced in the environment of a step");
+            let span = entry.value.span.narrowed(raw);
+            let help = format!("set the variable in the script: `export {name}=\"{raw}\"`");
+            let label = "the script sees it as it stands here";
+            let warning = Diagnostic::warning("not-substituted", message, span, label).help(help);
+            self.problems.push(compiled.with_chain(warning));
         }
     }
 
@@ -86,11 +94,11 @@ impl Flatten<'_> {
         let Some(assertions) = &compiled.step.assertions else { return };
         let required = assertions.required_steps;
         if required != ran {
-            let message = format!("{required} nested steps must run, but {ran} would");
+            let message = format!("{required} of the nested steps must run, but {ran} would");
             let span = assertions.span.clone();
             let diagnostic = Diagnostic::error("required-steps", message, span, "")
                 .help("look at the `if:` of the nested steps, and at the architecture");
-            self.problems.push(diagnostic);
+            self.problems.push(compiled.with_chain(diagnostic));
         }
     }
 }

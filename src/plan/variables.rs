@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::reference::{MAX_TEXT, Piece, Problem, pieces, too_long};
+use super::reference::{MAX_TEXT, Piece, Problem, malformed, pieces, too_long};
 use super::{Context, transform};
 use crate::config::{Config, Text};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
@@ -66,8 +66,9 @@ impl<'p> Variables<'p> {
         names
     }
 
-    /// Resolves what the values refer to. What nobody defines stays; returns names in a circle.
-    pub(super) fn settle(&mut self) -> Vec<String> {
+    /// Resolves what the values refer to. What nobody defines stays; returns the circles, each as
+    /// the names on the way from a name to itself.
+    pub(super) fn settle(&mut self) -> Vec<Vec<String>> {
         let mut names: Vec<String> = self
             .values
             .iter()
@@ -90,7 +91,7 @@ impl<'p> Variables<'p> {
 struct Settling<'a> {
     raw: &'a HashMap<String, String>,
     done: HashMap<String, String>,
-    circles: Vec<String>,
+    circles: Vec<Vec<String>>,
 }
 
 impl Settling<'_> {
@@ -103,8 +104,9 @@ impl Settling<'_> {
             return Some(raw.clone());
         }
         // A chain of a thousand variables is no recipe, and the stack of threads is finite.
-        if stack.iter().any(|other| other == name) || stack.len() > 500 {
-            self.circles.push(name.to_owned());
+        let again = stack.iter().position(|other| other == name);
+        if again.is_some() || stack.len() > 500 {
+            self.circles.push(stack[again.unwrap_or_default()..].to_vec());
             return None;
         }
         stack.push(name.to_owned());
@@ -135,9 +137,12 @@ fn help(name: &str, known: &[&str]) -> Option<String> {
         "range.key" | "range.value" => {
             "only subpackages with `range` have it, and it is written without spaces".to_owned()
         }
-        "package.description" => "scripts can't use it, only descriptions and the like".to_owned(),
+        "package.description" => {
+            "scripts can't use it, only descriptions and the like: write the text itself".to_owned()
+        }
         _ if name.starts_with("inputs.") && !known.iter().any(|name| name.starts_with("inputs.")) => {
-            "only pipeline files have inputs".to_owned()
+            "only pipeline files have inputs: write the value here, or define it under `vars:`"
+                .to_owned()
         }
         _ => match nearest(name, known.iter().copied()) {
             Some(near) => format!("did you mean `${{{{{near}}}}}`?"),
@@ -183,7 +188,11 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
             .map_err(|reason| {
                 let message = format!("not a regular expression: {reason}");
                 let span = transform.r#match.span.clone();
-                problems.push(Diagnostic::error("regex", message, span, ""));
+                let diagnostic = Diagnostic::error("regex", message, span, "").help(
+                    "the syntax is RE2's: `\\(` is a parenthesis, and there is no look-around and \
+                     no back-reference",
+                );
+                problems.push(diagnostic);
             }),
             Err(found) => {
                 found.into_iter().for_each(|problem| problems.push(at(problem, &transform.from)));
@@ -207,7 +216,14 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
 fn check_values(config: &Config, variables: &Variables<'_>, problems: &mut Diagnostics) {
     for entry in config.vars.0.values() {
         for piece in pieces(entry.value.as_str()) {
-            let Piece::Reference { name, raw } = piece else { continue };
+            let (name, raw) = match piece {
+                Piece::Reference { name, raw } => (name, raw),
+                Piece::Malformed { why, raw } => {
+                    problems.push(at(malformed(why, raw), &entry.value));
+                    continue;
+                }
+                Piece::Text(_) => continue,
+            };
             let early = name.starts_with("vars.") || name.starts_with("package.");
             if early && name != "package.srcdir" && variables.get(name).is_none() {
                 let help = help(name, &variables.names());
@@ -218,20 +234,49 @@ fn check_values(config: &Config, variables: &Variables<'_>, problems: &mut Diagn
     }
 }
 
-fn report_circles(config: &Config, circles: Vec<String>, problems: &mut Diagnostics) {
-    for name in circles {
+fn report_circles(config: &Config, circles: Vec<Vec<String>>, problems: &mut Diagnostics) {
+    for circle in circles {
+        let Some(name) = circle.first() else { continue };
         let entry = name.strip_prefix("vars.").and_then(|name| config.vars.0.get(name));
         let span = entry.map_or_else(|| config.package.span.clone(), |entry| entry.key.clone());
         let message = format!("variable `{name}` refers to itself");
-        let diagnostic = Diagnostic::error("variable-circle", message, span, "")
-            .help("follow the variables that its value names; one of them names it again");
+        let diagnostic =
+            Diagnostic::error("variable-circle", message, span, "").help(match circle.as_slice() {
+                [_] => "give it a value that does not name it".to_owned(),
+                _ => format!(
+                    "give one of these a value of its own: {}, which names `{name}`",
+                    circle
+                        .iter()
+                        .map(|name| format!("`{name}`"))
+                        .collect::<Vec<_>>()
+                        .join(", which names ")
+                ),
+            });
         problems.push(diagnostic);
     }
+}
+
+/// The label where a problem lies in what a variable or an input stands for.
+const WITHIN_A_VALUE: &str = "in what a variable here stands for";
+
+/// Leaves out what is wrong with a variable's value where the variable is used: it was said where
+/// the value is written.
+pub(super) fn without_echoes(problems: &mut Diagnostics) {
+    let echo =
+        |item: &Diagnostic| item.labels.first().is_some_and(|(_, text)| text == WITHIN_A_VALUE);
+    let said: Vec<(&str, String)> = problems
+        .items
+        .iter()
+        .filter(|item| !echo(item))
+        .map(|item| (item.code, item.message.clone()))
+        .collect();
+    problems.items.retain(|item| !echo(item) || !said.contains(&(item.code, item.message.clone())));
 }
 
 /// A problem with a reference in a text, as a diagnostic that points to it.
 pub(super) fn at(problem: Problem, text: &Text) -> Diagnostic {
     let label = match problem.code {
+        _ if !problem.raw.is_empty() && !text.span.text().contains(&problem.raw) => WITHIN_A_VALUE,
         "unknown-variable" => "not defined here",
         _ => "",
     };
@@ -319,7 +364,7 @@ mod tests {
         ] {
             variables.set(name, value);
         }
-        assert_eq!(variables.settle(), ["x"]);
+        assert_eq!(variables.settle(), [["x", "y"]]);
         assert_eq!(variables.get("a"), Some("<1>-1"));
         assert_eq!(variables.get("late"), Some("${{host.triplet.gnu}}"));
         assert!(variables.require("late").is_err());

@@ -27,6 +27,11 @@ pub enum Error {
     Unsolvable {
         /// Why, in terms of what was asked.
         problem: String,
+        /// The atoms of the request that the problem is about, as they were asked for; the first
+        /// is the one that can't be met.
+        atoms: Vec<String>,
+        /// Whether nothing provides what the problem is about.
+        unknown: bool,
         /// What to do about it.
         hints: Vec<String>,
     },

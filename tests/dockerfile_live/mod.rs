@@ -4,6 +4,7 @@
 //! or from `PATH`), root, and a static `busybox`; says so and passes where one is missing.
 
 mod caches;
+mod corpus;
 mod daemon;
 mod isolation;
 mod scripts;

@@ -18,6 +18,7 @@ mod isolation;
 mod large;
 mod melange;
 mod mounts;
+mod packages;
 mod pipelines;
 mod progress;
 mod registry;

@@ -123,7 +123,11 @@ pub(crate) fn parse_archs(names: &[String]) -> Result<Vec<Arch>> {
 }
 
 fn vars_file(path: &Path) -> Result<IndexMap<String, String>> {
-    crate::config::load_vars(path).map_err(Error::from)
+    crate::config::load_vars(path).map_err(|problems| match problems.items.as_slice() {
+        [only] if only.labels.is_empty() => Error::from(problems),
+        _ => Error::config(format!("`--vars-file {}` can't be used", path.display()))
+            .with_diagnostics(problems),
+    })
 }
 
 /// All files as one environment; of one name the earlier file wins, as in melange.

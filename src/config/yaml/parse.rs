@@ -32,9 +32,11 @@ pub(crate) fn parse(source: &Arc<Source>) -> (Option<Node>, Diagnostics) {
             }
             Err(error) => {
                 let at = error.marker().index();
-                let span = Span::new(source, builder.bytes(at, at + 1));
+                let bytes = before_the_end(&source.text, builder.bytes(at, at + 1));
+                let span = Span::new(source, bytes);
                 let message = format!("not valid YAML: {}", error.info());
-                builder.problems.push(Diagnostic::error("yaml", message, span, ""));
+                let diagnostic = Diagnostic::error("yaml", message, span, "");
+                builder.problems.push(diagnostic.help(help(error.info())));
                 return (None, builder.problems);
             }
         }
@@ -45,6 +47,40 @@ pub(crate) fn parse(source: &Arc<Source>) -> (Option<Node>, Diagnostics) {
         builder.problems.push(diagnostic.help("a recipe starts with `package:`"));
     }
     (builder.root, builder.problems)
+}
+
+/// A place where something stands: what is missed at the end of the text is shown at its last
+/// character, for there is no line after it.
+fn before_the_end(text: &str, bytes: Range<usize>) -> Range<usize> {
+    let written = text.trim_end();
+    match written.char_indices().next_back() {
+        Some((last, _)) if bytes.start >= written.len() => last..written.len(),
+        _ => bytes,
+    }
+}
+
+/// What to do about an error of the parser, whose words are those of libyaml.
+fn help(info: &str) -> &'static str {
+    let any = |parts: &[&str]| parts.iter().any(|part| info.contains(part));
+    if any(&["quoted scalar"]) {
+        "close the quotes that open here; within `\"…\"` a backslash is written twice"
+    } else if any(&["'-' indicator", "block collection", "block sequence"]) {
+        "the `-` of all items of a list stand in the same column, and so do the names of an item"
+    } else if any(&["flow", "',' or", "','"]) {
+        "close the `[` or `{` before this place, and put a comma between values"
+    } else if any(&["anchor", "alias"]) {
+        "an alias `*name` repeats what `&name` marked before; put quotes round a text with `*` or `&`"
+    } else if any(&["tab"]) {
+        "indent with spaces"
+    } else if any(&["cannot start any token", "unexpected character", "reserved"]) {
+        "put quotes round a text that starts with `@`, a backtick, `%` or a tab"
+    } else if any(&["simple key"]) {
+        "a colon belongs after a name: `name: value`; or does this line go on the one above?"
+    } else if any(&["mapping values", "expected ':'"]) {
+        "put quotes round a text with `: `; names of one mapping stand in the same column"
+    } else {
+        "names of one mapping stand in the same column, each with a colon: look at the line above too"
+    }
 }
 
 /// Reading can't go on; the reason is among the problems.
@@ -97,9 +133,9 @@ impl<'a> Builder<'a> {
         byte(start)..byte(end.max(start))
     }
 
-    fn problem(&mut self, code: &'static str, message: &str, bytes: Range<usize>) {
+    fn problem(&mut self, code: &'static str, message: &str, bytes: Range<usize>, help: &str) {
         let span = Span::new(self.source, bytes);
-        self.problems.push(Diagnostic::error(code, message, span, ""));
+        self.problems.push(Diagnostic::error(code, message, span, "").help(help));
     }
 
     fn event(&mut self, event: Event<'_>, bytes: Range<usize>) -> Result<(), Stop> {
@@ -130,7 +166,8 @@ impl<'a> Builder<'a> {
 
     fn open(&mut self, bytes: Range<usize>, anchor: usize, content: Content) -> Result<(), Stop> {
         if self.stack.len() >= MAX_DEPTH {
-            self.problem("too-deep", "nested more than 100 levels deep", bytes);
+            let help = "are brackets or braces not closed?";
+            self.problem("too-deep", "nested more than 100 levels deep", bytes, help);
             return Err(Stop);
         }
         self.stack.push(Frame { start: bytes.start, anchor, content });
@@ -151,13 +188,15 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, anchor: usize, bytes: Range<usize>) -> Result<(), Stop> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
-            self.problem("yaml", "an alias within the value that it stands for", bytes);
+            let help = "write the value in place of the alias, or move the `&anchor` further in";
+            self.problem("yaml", "an alias within the value that it stands for", bytes, help);
             return Err(Stop);
         };
         self.aliased += size;
         let node = node.clone();
         if self.aliased > MAX_ALIASED {
-            self.problem("alias-limit", "aliases repeat more than 100,000 values", bytes);
+            let help = "write values out where aliases stand within what others repeat";
+            self.problem("alias-limit", "aliases repeat more than 100,000 values", bytes, help);
             return Err(Stop);
         }
         self.complete(node, 0);
@@ -185,7 +224,8 @@ impl<'a> Builder<'a> {
                         let bytes = node.bytes.clone();
                         // Its value still has to be taken, so a key it gets.
                         *key = Some(Key { bytes: node.bytes, text: String::new(), plain: false });
-                        self.problem("yaml", "a key must be a scalar", bytes);
+                        let help = "if it is a text, put quotes round it";
+                        self.problem("yaml", "a key must be a text", bytes, help);
                     }
                 },
                 Some(key) => {
@@ -210,7 +250,10 @@ impl<'a> Builder<'a> {
             "again here",
         )
         .label(Span::new(self.source, first), "first here")
-        .help("keep one of them");
+        .help(match key {
+            "<<" => "one `<<` takes several: `<<: [*first, *second]`",
+            _ => "keep one of them",
+        });
         self.problems.push(diagnostic);
     }
 
@@ -230,7 +273,9 @@ impl<'a> Builder<'a> {
             };
             for source in sources {
                 let Value::Map(entries) = source.value else {
-                    self.problem("yaml", "`<<` takes a mapping, or a list of them", source.bytes);
+                    let help = "write `<<: *name`, and `&name` before the mapping that is meant";
+                    let message = "`<<` takes a mapping, or a list of them";
+                    self.problem("yaml", message, source.bytes, help);
                     continue;
                 };
                 for (key, node) in entries {

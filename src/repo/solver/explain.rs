@@ -21,7 +21,45 @@ pub(super) fn explain(pool: &Pool<'_>, request: &[Atom], unsolvable: &Unsolvable
     if unsolvable.gave_up {
         problem.push_str("; the search was given up, the request may have a solution");
     }
-    Error::Unsolvable { problem, hints: hints(pool, told) }
+    Error::Unsolvable {
+        problem,
+        atoms: asked(pool, request, told),
+        unknown: told.rejected.is_empty(),
+        hints: hints(pool, told),
+    }
+}
+
+/// The atoms of the request that led to what is told: to the demand, then to what it collides with.
+fn asked(pool: &Pool<'_>, request: &[Atom], failure: &Failure) -> Vec<String> {
+    let mut atoms = Vec::new();
+    let mut add = |atom: &Atom| {
+        let text = atom.to_string();
+        if !atoms.contains(&text) {
+            atoms.push(text);
+        }
+    };
+    let for_package = |id: Id| {
+        let member = pool.get(id);
+        request.iter().filter(move |atom| member.names().any(|(name, _)| name == atom.name))
+    };
+    match failure.path.first() {
+        None => add(&failure.demand.atom),
+        Some(first) => for_package(*first).for_each(&mut add),
+    }
+    let other = match primary(failure).map(|(_, exclusion)| &exclusion.why) {
+        Some(Why::Demand(Demand { by: None, atom, .. })) => {
+            add(atom);
+            None
+        }
+        Some(Why::Demand(Demand { by, .. })) => *by,
+        Some(Why::Demands(other, _) | Why::Taken(other, _)) => Some(*other),
+        _ => None,
+    };
+    if let Some(other) = other {
+        let first = failure.paths.get(&other).and_then(|path| path.first());
+        for_package(*first.unwrap_or(&other)).for_each(&mut add);
+    }
+    atoms
 }
 
 /// The failure to tell: from where the search ended back to what went wrong with the preferred

@@ -1,0 +1,9 @@
+//! Fuzzes `harness::recipe`.
+
+#![no_main]
+
+#[path = "../harness.rs"]
+#[allow(dead_code)]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| harness::recipe(data));
