@@ -80,7 +80,7 @@ impl Build<'_> {
         let (opened, environment) = std::thread::scope(|scope| {
             let opened = scope.spawn(|| {
                 let connection = daemon.open()?;
-                let caches = Caches::look_up(&connection, wanted);
+                let caches = Caches::look_up(&connection, wanted, self.config.export_memory());
                 Ok::<_, buildkit::Error>((connection, caches))
             });
             let environment = environment::prepare(self.plan, self.config, reporter);

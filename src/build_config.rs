@@ -237,6 +237,11 @@ impl BuildConfig {
         self.repo.cache_dir.join("images")
     }
 
+    /// Where is remembered what was exported to registries.
+    pub(crate) fn export_memory(&self) -> PathBuf {
+        self.repo.cache_dir.join("exported")
+    }
+
     /// As stage 2 takes it.
     pub(crate) fn context(&self, arch: Arch) -> plan::Context {
         plan::Context {

@@ -7,6 +7,7 @@ mod connection;
 mod daemon;
 mod error;
 mod events;
+mod exported;
 mod handshake;
 mod metered;
 mod patience;

@@ -15,6 +15,9 @@
 //!   in the build's own solve would begin while the packages are being written, could not be left
 //!   out when the registry has gone meanwhile, and would mix up its failures with the build's. All
 //!   steps are cached for it: it costs 0.1 s more. A step that would run again ends it.
+//! - **It is left out where nothing ran and the registry has it all**: the end result was pulled from
+//!   there, or this machine remembers having exported the very same (`exported`). Exporting the same
+//!   again takes as long as the rest of such a build, or longer: every layer is asked for.
 //! - **It imports what the build imported.** Otherwise results that came from the cache as a whole
 //!   (only the last one is loaded) would be missing in the new one: of ten layers one was left. In
 //!   mode `min` it imports nothing, since BuildKit exports all that was imported, whatever the mode.
@@ -27,6 +30,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
@@ -35,6 +39,7 @@ use super::argv::{Output, RunOptions};
 use super::connection::Connection;
 use super::error::Error;
 use super::events::Progress;
+use super::exported::Exported;
 use super::patience::Patience;
 use super::run::{run_watched, run_with, solve};
 use super::traffic::{Traffic, is_missing};
@@ -61,6 +66,12 @@ pub struct Caches {
     /// How long it took to find out.
     looked: Duration,
     warned: bool,
+    /// Where is remembered what was exported.
+    memory: PathBuf,
+    /// Nothing ran: all results came from the daemon or from a cache.
+    idle: bool,
+    /// The end result came from the registry's cache.
+    pulled: bool,
 }
 
 /// What the registry says about a build's cache.
@@ -78,13 +89,15 @@ enum Found {
 
 impl Caches {
     /// Asks the registry, through the daemon, whether it has the build's cache.
-    pub fn look_up(connection: &Connection, wanted: RemoteCaches) -> Self {
+    /// `memory` is a directory in which is remembered what was exported.
+    pub fn look_up(connection: &Connection, wanted: RemoteCaches, memory: PathBuf) -> Self {
         let begin = Instant::now();
         let found = match &wanted.registry {
             Some(cache) => probe(connection, cache),
             None => Found::Nothing,
         };
-        Self { wanted, found, looked: begin.elapsed(), warned: false }
+        let looked = begin.elapsed();
+        Self { wanted, found, looked, warned: false, memory, idle: false, pulled: false }
     }
 
     /// Says what was found.
@@ -143,6 +156,8 @@ impl Caches {
             Err(Error::Cache(why)) => why.clone(),
             Err(Error::Broken(why)) if !importing.import_cache.is_empty() => why.clone(),
             _ => {
+                self.idle = outcome.is_ok() && !seen.has_run();
+                self.pulled = seen.has_pulled(&spec.target);
                 if let Some(why) = seen.import_error() {
                     self.trouble(&format!("could not be imported: {}", error_text(why)), reporter);
                 }
@@ -160,7 +175,7 @@ impl Caches {
         let again = run_with(connection, spec, options, labels, reporter, sink);
         // Broken without it, too: then it was not the cache.
         if !matches!(again, Err(Error::Broken(_))) {
-            self.found = Found::Nothing;
+            (self.found, self.idle) = (Found::Nothing, false);
             self.wanted.from.clear();
             let what = format!(
                 "broke during the build, which was run again without it: {why} (it cost {}, and \
@@ -197,9 +212,16 @@ impl Caches {
         if signal::cancelled() || (self.wanted.registry.is_none() && self.wanted.to.is_empty()) {
             return;
         }
+        if self.holds(spec) {
+            self.remember(spec);
+            return;
+        }
         reporter.phase(&format!("exporting the cache{}", self.place()));
         match self.try_export(connection, spec, options) {
-            Ok(()) => reporter.took("exporting the cache", begin.elapsed()),
+            Ok(()) => {
+                self.remember(spec);
+                reporter.took("exporting the cache", begin.elapsed());
+            }
             Err(_) if signal::cancelled() => reporter.warning(
                 "cancelled while the cache was exported: the packages are written, the cache is as \
                  it was",
@@ -210,6 +232,19 @@ impl Caches {
                     format!("was not exported: {why} (it cost {cost}; the packages are written)");
                 self.trouble(&what, reporter);
             }
+        }
+    }
+
+    /// Whether the registry has all that would be exported, and nothing else is to be.
+    fn holds(&self, spec: &Spec) -> bool {
+        let Some(cache) = &self.wanted.registry else { return false };
+        let known = || self.pulled || Exported::new(&self.memory, cache).knows(spec, cache);
+        self.wanted.to.is_empty() && self.idle && self.found == Found::Cache && known()
+    }
+
+    fn remember(&self, spec: &Spec) {
+        if let Some(cache) = &self.wanted.registry {
+            Exported::new(&self.memory, cache).remember(spec, cache);
         }
     }
 

@@ -26,8 +26,12 @@ pub(super) struct Traffic {
 #[derive(Debug, Default)]
 struct Seen {
     role: Role,
+    /// The stage of the spec that it belongs to.
+    stage: Option<String>,
     started: bool,
     completed: bool,
+    /// Its result, which came from a cache, was pulled from there.
+    pulled: bool,
     /// Sent again without `cached` while its layers are pulled: once cached stays cached.
     cached: bool,
 }
@@ -107,6 +111,17 @@ impl Traffic {
         self.parts.iter().any(is_pull).then_some(Wait::Pull)
     }
 
+    /// Whether a part of the spec ran, rather than came from a cache.
+    pub(super) fn has_run(&self) -> bool {
+        let ran = |seen: &Seen| seen.stage.is_some() && seen.started && !seen.cached;
+        self.vertexes.values().any(ran)
+    }
+
+    /// Whether the result of a stage was pulled from an imported cache, which therefore has it.
+    pub(super) fn has_pulled(&self, stage: &str) -> bool {
+        self.vertexes.values().any(|seen| seen.pulled && seen.stage.as_deref() == Some(stage))
+    }
+
     /// Why a cache could not be imported, but for one that is not there yet.
     pub(super) fn import_error(&self) -> Option<&str> {
         self.import_error.as_deref()
@@ -134,6 +149,8 @@ impl Traffic {
         let seen = self.vertexes.entry(vertex.digest.clone()).or_default();
         let before = (seen.started, seen.completed, seen.cached);
         seen.role = role;
+        seen.stage = stage(&vertex.name).map(str::to_owned);
+        seen.pulled |= seen.cached && !vertex.cached && vertex.started.is_some();
         seen.started = vertex.started.is_some();
         seen.completed = vertex.completed.is_some();
         seen.cached |= vertex.cached;
@@ -155,6 +172,14 @@ impl Seen {
     fn is_open(&self) -> bool {
         self.started && !self.completed
     }
+}
+
+/// The stage in `[step-02 1/3] RUN …` or `[linux/arm64 step-02 1/3] …`.
+fn stage(name: &str) -> Option<&str> {
+    let (inside, _) = name.strip_prefix('[')?.split_once(']')?;
+    let mut words = inside.split_whitespace().rev();
+    words.next()?.split_once('/')?;
+    words.next()
 }
 
 /// Whether a registry's answer means that there is no such cache (yet).
@@ -195,6 +220,26 @@ mod tests {
         assert_eq!((seen(&lines).wait(), seen(&lines).import_error()), (None, None));
         lines.push(vertex(name, &format!(r#"{DONE},"error":"502 Bad Gateway""#)));
         assert_eq!(seen(&lines).import_error(), Some("502 Bad Gateway"));
+    }
+
+    #[test]
+    fn what_ran_and_what_was_pulled_is_told() {
+        let (step, out) = ("[step-01 1/1] RUN a", "[linux/amd64 out 1/1] COPY x");
+        let cached = format!(r#"{DONE},"cached":true"#);
+        let mut lines = vec![
+            vertex("[internal] load build definition", DONE),
+            vertex("[context env] load from client", DONE),
+            vertex(step, &cached),
+            vertex(out, &cached),
+        ];
+        let traffic = seen(&lines);
+        assert_eq!((traffic.has_run(), traffic.has_pulled("out")), (false, false));
+        lines.push(vertex(out, OPEN));
+        let traffic = seen(&lines);
+        assert_eq!((traffic.has_run(), traffic.has_pulled("out")), (false, true));
+        assert!(!traffic.has_pulled("step-01"));
+        lines.push(vertex("[step-02 1/1] RUN b", OPEN));
+        assert!(seen(&lines).has_run());
     }
 
     #[test]

@@ -103,7 +103,11 @@ fn a_second_daemon_runs_nothing_and_makes_the_same_package() {
     let expected = format!("no cache yet in `{repository}:default-x86_64-counted`");
     assert!(text.contains(&expected), "{text}");
     no_warning(&text);
+    assert!(text.contains("exporting"), "{text}");
     assert_eq!(first.ran(&name), "first second third");
+    // What was exported is not exported again.
+    let text = first.build("counted.yaml", &cache);
+    assert!(!text.contains("exporting"), "{text}");
     let built = package(&env, "counted-1.0.0-r0.apk");
     fs_err::remove_dir_all(env.work().join("packages")).unwrap();
 
@@ -113,9 +117,19 @@ fn a_second_daemon_runs_nothing_and_makes_the_same_package() {
     assert!(!text.contains("no cache yet"), "{text}");
     assert_eq!(text.matches("CACHED").count(), 3, "{text}");
     assert_eq!(package(&env, "counted-1.0.0-r0.apk"), built);
-    // The environment's layers were not unpacked: nothing ran in it.
-    let usage = second.daemon("status");
-    assert_eq!(second.ran(&name), "", "{usage}");
+    // Nor is exported again what came from there.
+    assert!(!text.contains("exporting"), "{text}");
+    let text = second.build("counted.yaml", &cache);
+    assert!(!text.contains("exporting"), "{text}");
+    // Layers stay where they are while no step needs them: this daemon has not the environment.
+    let mib = |daemon: &Fresh| {
+        let status = daemon.daemon("status");
+        let usage = status.lines().find_map(|line| line.strip_prefix("disk usage:")).unwrap();
+        let (number, is_mb) = (usage.trim_end_matches(char::is_alphabetic), usage.ends_with("MB"));
+        if is_mb { number.trim().parse::<f64>().unwrap() } else { 0.0 }
+    };
+    assert!(mib(&second) < mib(&first) / 4.0, "{} {}", mib(&second), mib(&first));
+    assert_eq!(second.ran(&name), "");
 }
 
 /// What a build against a registry's cache runs on a fresh daemon once the second step is edited.
@@ -184,6 +198,27 @@ fn losing_the_whole_registry_costs_time_only() {
     let text = third.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
     no_warning(&text);
     assert_eq!(third.ran(&name), "first second third");
+}
+
+#[test]
+fn what_a_daemon_built_without_the_registry_is_exported_later() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start(&env);
+    let repository = format!("{}/cache", registry.address);
+    let cache = ["--cache-registry", repository.as_str()];
+    let first = Fresh::new(lab, &env, "first");
+    let text = counting("counted", &name);
+    env.write("counted.yaml", &text);
+    first.build("counted.yaml", &cache);
+    // Nothing runs the second time, and the registry has a cache: that of the build before.
+    env.write("counted.yaml", edited(&text));
+    first.build("counted.yaml", &[]);
+    let text = first.build("counted.yaml", &cache);
+    assert!(text.matches("CACHED").count() == 3 && text.contains("exporting"), "{text}");
+    let second = Fresh::new(lab, &env, "second");
+    second.build("counted.yaml", &cache);
+    assert_eq!(second.ran(&name), "");
 }
 
 #[test]

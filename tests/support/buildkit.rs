@@ -281,7 +281,7 @@ fn work(job: &Job) -> melange2::error::Result<u64> {
         ..DaemonOptions::default()
     };
     let connection = Connection::open(&options)?;
-    let mut caches = Caches::look_up(&connection, RemoteCaches::default());
+    let mut caches = Caches::look_up(&connection, RemoteCaches::default(), job.dir.clone());
     let steps: Vec<&str> = job.steps.iter().map(String::as_str).collect();
     let mut spec = spec(&job.rootfs, &steps);
     if job.insecure {
