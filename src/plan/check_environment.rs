@@ -2,6 +2,7 @@
 //!
 //! Stage 3 and `image` would refuse the same, without knowing the place.
 
+use super::Wanted;
 use super::capabilities::{DEFAULT, MORE, normalised};
 use crate::apk::dependency::Atom;
 use crate::config::{Config, Dict, Environment, Text};
@@ -14,11 +15,6 @@ const PATH_KINDS: [&str; 5] = ["directory", "empty-file", "hardlink", "symlink",
 /// Checks everything; `problems` gets what is wrong.
 pub(super) fn check(config: &Config, problems: &mut Diagnostics) {
     let environment = &config.environment;
-    let tests = config.subpackages.iter().filter_map(|subpackage| subpackage.test.as_ref());
-    let tests = tests.chain(&config.test).map(|test| &test.environment);
-    for environment in tests.chain([environment]) {
-        environment.contents.packages.iter().for_each(|package| self::package(package, problems));
-    }
     let contents = &environment.contents;
     for repository in contents.build_repositories.iter().chain(&contents.repositories) {
         self::repository(repository, problems);
@@ -44,19 +40,20 @@ pub(super) fn check(config: &Config, problems: &mut Diagnostics) {
     capabilities.for_each(|name| capability(name, problems));
 }
 
-/// A package that the environment is to have.
-pub(super) fn package(package: &Text, problems: &mut Diagnostics) {
+/// A package that the environment must have. Those of tests, and of steps that don't run, are no
+/// reason to refuse a build.
+pub(super) fn package(wanted: &Wanted, problems: &mut Diagnostics) {
     // What could not be substituted was already reported.
-    if package.as_str().contains("${{") || package.as_str().parse::<Atom>().is_ok() {
+    if wanted.atom.contains("${{") || wanted.atom.parse::<Atom>().is_ok() {
         return;
     }
-    let message = match package.as_str().trim() {
+    let message = match wanted.atom.trim() {
         "" => "a package without a name".to_owned(),
         text => format!("`{text}` does not name a package"),
     };
-    let diagnostic = Diagnostic::error("package", message, package.span.clone(), "")
+    let diagnostic = Diagnostic::error("package", message, wanted.place.clone(), "")
         .help("write a name, and a version if it matters: `go`, `go=1.25.1-r0`, `go~1.25`");
-    problems.push(diagnostic);
+    problems.push(Diagnostic { chain: wanted.chain.clone(), ..diagnostic });
 }
 
 fn repository(repository: &Text, problems: &mut Diagnostics) {

@@ -3,7 +3,6 @@
 //! Stage 2. A [`Compiled`] step is what `compile` prints and what `steps` puts in running order.
 
 use super::Wanted;
-use super::check_environment;
 use super::condition;
 use super::inputs::{self, Inputs};
 use super::library::Library;
@@ -176,14 +175,8 @@ impl<'a> Compiler<'a> {
         if let Some(needs) = &mut step.needs {
             for package in &mut needs.packages {
                 self.text(package, variables, inputs);
-                let mut problems = Diagnostics::default();
-                check_environment::package(package, &mut problems);
-                self.report(problems, self.chain.len());
             }
         }
-        let mut problems = Diagnostics::default();
-        check_environment::variable_names(&step.environment, &mut problems);
-        self.report(problems, self.chain.len());
         self.text(&mut step.working_directory, variables, inputs);
         self.text(&mut step.runs, variables, inputs);
         self.condition(&mut step.condition, variables, inputs);

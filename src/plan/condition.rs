@@ -4,7 +4,7 @@
 //! takes variables inside and outside of quotes at either time of substitution, and a value can't
 //! end the quotes that it stands in.
 
-use super::reference::{Piece, Problem, malformed, pieces};
+use super::reference::{MAX_PROBLEMS, Piece, Problem, malformed, pieces};
 
 /// What a lookup says: a value, or that the reference stays, or what is wrong.
 pub(super) type Lookup<'a> = dyn Fn(&str) -> Result<Option<String>, Problem> + 'a;
@@ -36,6 +36,9 @@ pub(super) fn substitute(text: &str, lookup: &Lookup<'_>) -> Result<String, Vec<
                 Err(problem) => problems.push(Problem { raw: raw.to_owned(), ..problem }),
             },
             Piece::Malformed { why, raw } => problems.push(malformed(why, raw)),
+        }
+        if problems.len() >= MAX_PROBLEMS {
+            break;
         }
     }
     if problems.is_empty() { Ok(result) } else { Err(problems) }

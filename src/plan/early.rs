@@ -15,6 +15,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, nearest, quoted_list}
 
 /// How much text ranges may make of a recipe.
 const MAX_EXPANDED: usize = 64 << 20;
+/// How many subpackages ranges may make of a recipe. Wolfi's largest has some hundreds.
+const MAX_SUBPACKAGES: usize = 10_000;
 
 /// A recipe after early substitution.
 pub(super) struct Early {
@@ -119,6 +121,7 @@ fn subpackages(
     let mut expanded = Vec::new();
     let mut size = 0;
     for subpackage in &config.subpackages {
+        let made = expanded.len();
         let mut add = |item: Option<(&str, &str)>| {
             let mut subpackage = subpackage.clone();
             subpackage.visit(&mut Replace { variables, item });
@@ -138,8 +141,8 @@ fn subpackages(
             continue;
         };
         size += subpackage.span.bytes.len() * table.items.0.len();
-        if size > MAX_EXPANDED {
-            let message = "ranges make more than 64 MiB of this recipe";
+        if size > MAX_EXPANDED || made + table.items.0.len() > MAX_SUBPACKAGES {
+            let message = "ranges make more than 10,000 subpackages, or 64 MiB, of this recipe";
             let span = subpackage.range.span.clone();
             let diagnostic = Diagnostic::error("too-long", message, span, "")
                 .help("split the table under `data:`, or the recipe");

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 /// bound.
 pub(super) const MAX_TEXT: usize = 8 << 20;
 
+/// How many problems of one text are told: a variable that is missed once may be named often.
+pub(super) const MAX_PROBLEMS: usize = 100;
+
 const OPEN: &str = "${{";
 const CLOSE: &str = "}}";
 
@@ -135,6 +138,9 @@ pub(super) fn substitute<'v>(
         }
         if result.len() > MAX_TEXT {
             problems.push(too_long(""));
+            break;
+        }
+        if problems.len() >= MAX_PROBLEMS {
             break;
         }
     }

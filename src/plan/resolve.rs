@@ -5,7 +5,9 @@ use super::early::{self, Early};
 use super::library::Library;
 use super::steps::Flatten;
 use super::variables::{self, Variables};
-use super::{Capabilities, Compiled, Context, Plan, Wanted, check, environment, package};
+use super::{
+    Capabilities, Compiled, Context, Plan, Wanted, check, check_environment, environment, package,
+};
 use crate::config::field::Field;
 use crate::config::{Config, Step, Subpackage, Test, Text};
 use crate::diagnostic::{Diagnostics, Severity};
@@ -103,7 +105,7 @@ impl Build {
                 Flatten { package, steps: &mut steps, problems }.all(&part.steps);
             }
         }
-        let packages_of_environment = self.wanted(context);
+        let packages_of_environment = self.wanted(context, problems);
         Plan {
             arch: context.arch,
             recipe: self.config.span.source.path.clone(),
@@ -121,7 +123,7 @@ impl Build {
 
     /// What the environment must have: the needs of the steps that run join the recipe's own
     /// packages, here and in what `compile` prints; the command line's are here only.
-    fn wanted(&mut self, context: &Context) -> Vec<Wanted> {
+    fn wanted(&mut self, context: &Context, problems: &mut Diagnostics) -> Vec<Wanted> {
         let mut needs = Vec::new();
         let built = self.subpackages.iter().filter(|part| part.built);
         let steps = std::iter::once(&self.main).chain(built).flat_map(|part| &part.steps);
@@ -132,9 +134,10 @@ impl Build {
             place: text.span.clone(),
             chain: Vec::new(),
         });
+        let mut all: Vec<Wanted> = declared.chain(needs.iter().cloned()).collect();
+        all.iter().for_each(|wanted| check_environment::package(wanted, problems));
         let appended = context.package_append.iter();
-        let appended = appended.map(|atom| Wanted { atom: atom.clone(), ..Wanted::default() });
-        let all = declared.chain(needs.iter().cloned()).chain(appended).collect();
+        all.extend(appended.map(|atom| Wanted { atom: atom.clone(), ..Wanted::default() }));
         packages.extend(needs.into_iter().map(|need| Text::new(need.atom, need.place)));
         all
     }

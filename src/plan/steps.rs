@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 
 use super::Step;
+use super::check_environment;
 use super::compile::Compiled;
 use super::reference::{Piece, pieces};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -71,6 +72,9 @@ impl Flatten<'_> {
 
     /// Variables of the recipe are not substituted in `environment`, as they are not upstream.
     fn check_environment(&mut self, compiled: &Compiled) {
+        let mut found = Diagnostics::default();
+        check_environment::variable_names(&compiled.step.environment, &mut found);
+        found.items.into_iter().for_each(|item| self.problems.push(compiled.with_chain(item)));
         for (name, entry) in &compiled.step.environment.0 {
             if !entry.value.as_str().contains("${{") {
                 continue;

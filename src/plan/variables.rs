@@ -4,9 +4,10 @@
 //! is resolved after those that it refers to.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::reference::{MAX_TEXT, Piece, Problem, malformed, pieces, too_long};
+use super::reference::{MAX_PROBLEMS, MAX_TEXT, Piece, Problem, malformed, pieces, too_long};
 use super::{Context, transform};
 use crate::config::{Config, Text};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
@@ -16,12 +17,15 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 pub(super) struct Variables<'p> {
     values: HashMap<String, String>,
     parent: Option<&'p Variables<'p>>,
+    /// What was said of names that are not there: to look for similar ones takes long where there
+    /// are many, and a name that is missed once may be missed in each of many subpackages.
+    told: RefCell<HashMap<String, Option<String>>>,
 }
 
 impl<'p> Variables<'p> {
     /// A scope within another.
     pub(super) fn within(parent: &'p Variables<'p>) -> Self {
-        Self { values: HashMap::new(), parent: Some(parent) }
+        Self { parent: Some(parent), ..Self::default() }
     }
 
     /// Sets a value.
@@ -40,21 +44,39 @@ impl<'p> Variables<'p> {
     /// A value that must be there, and must not refer to what is not there.
     pub(super) fn require(&self, name: &str) -> Result<Cow<'_, str>, Problem> {
         let Some(value) = self.get(name) else {
-            return Err(Problem::unknown(name, help(name, &self.names())));
+            return Err(Problem::unknown(name, self.help(name)));
         };
         match pieces(value).into_iter().find(|piece| !matches!(piece, Piece::Text(_))) {
             None => Ok(Cow::Borrowed(value)),
             Some(Piece::Reference { name: inner, .. }) => Err(Problem {
                 message: format!("variable `{name}` refers to `{inner}`, which is not defined"),
-                ..Problem::unknown(name, help(inner, &self.names()))
+                ..Problem::unknown(name, self.help(inner))
             }),
             Some(Piece::Malformed { why, .. } | Piece::Text(why)) => Err(Problem {
                 code: "malformed-reference",
                 message: format!("the value of variable `{name}` has {why}"),
-                help: None,
+                help: Some("mend that value: a variable is written as `${{name}}`".to_owned()),
                 raw: String::new(),
             }),
         }
+    }
+
+    /// What to say about a name that is not there.
+    fn help(&self, name: &str) -> Option<String> {
+        if let Some(known) = self.told.borrow().get(name) {
+            return known.clone();
+        }
+        // More problems than that are not shown.
+        if self.told.borrow().len() > MAX_PROBLEMS {
+            return None;
+        }
+        let help = match self.parent {
+            // The names of an enclosing scope are nearly all, and are asked once for all scopes.
+            Some(parent) if !self.values.keys().any(|own| similar(name, own)) => parent.help(name),
+            _ => help(name, &self.names()),
+        };
+        self.told.borrow_mut().insert(name.to_owned(), help.clone());
+        help
     }
 
     /// All names.
@@ -127,6 +149,11 @@ impl Settling<'_> {
     }
 }
 
+/// Whether a name may be a slip for another.
+fn similar(name: &str, known: &str) -> bool {
+    nearest(name, [known]).is_some()
+}
+
 /// What to say about a name that nobody defines.
 fn help(name: &str, known: &[&str]) -> Option<String> {
     let text = match name {
@@ -177,7 +204,7 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
         let from = super::reference::substitute(transform.from.as_str(), &|name| {
             // What a value refers to may be defined later, by another transform or in a step.
             let value = variables.get(name).map(|value| Cow::Owned(value.to_owned()));
-            value.ok_or_else(|| Problem::unknown(name, help(name, &variables.names())))
+            value.ok_or_else(|| Problem::unknown(name, variables.help(name)))
         });
         let replaced = match from {
             Ok(from) => transform::replace_all(
@@ -226,7 +253,7 @@ fn check_values(config: &Config, variables: &Variables<'_>, problems: &mut Diagn
             };
             let early = name.starts_with("vars.") || name.starts_with("package.");
             if early && name != "package.srcdir" && variables.get(name).is_none() {
-                let help = help(name, &variables.names());
+                let help = variables.help(name);
                 let problem = Problem { raw: raw.to_owned(), ..Problem::unknown(name, help) };
                 problems.push(at(problem, &entry.value));
             }
