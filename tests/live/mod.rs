@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod cached;
+mod caching_guide;
 mod certificates;
 mod counted;
 mod daemons;
