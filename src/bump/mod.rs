@@ -1,7 +1,7 @@
 //! A recipe for a new version: version, epoch, checksums and commits changed, every other byte kept.
 //!
 //! Around the stages: `config` tells where values stand, `plan::audit` what the sources of the old
-//! and of the new version are, `remote` what is there. What has to change is a list of [`edit`]s of
+//! and of the new version are, `remote` what is there. What has to change is a list of `edit`s of
 //! the text; the result is read again before anybody gets to see it.
 //!
 //! A checksum or a commit is computed anew where, and only where, its source is another one for the

@@ -2,7 +2,7 @@
 //!
 //! Around the stages: reads recipes through `config` and `plan`, says what it finds as diagnostics,
 //! changes nothing. A rule has a name that stays, a level, a sentence, and a function that looks at
-//! a [`Subject`]. Which findings are shown, and as what, [`Levels`] and comments in the recipe
+//! a `Subject`. Which findings are shown, and as what, `Levels` and comments in the recipe
 //! (`suppress`) decide.
 //!
 //! A maintainer switches off what cries wolf: a rule belongs here when nearly all of its findings
