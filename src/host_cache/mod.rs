@@ -217,7 +217,7 @@ fn bring_in(
         ));
     }
     if !(merge.bring_in.is_empty() && merge.delete.is_empty()) {
-        reporter.phase(&format!("bringing in {} files of the host cache", merge.bring_in.len()));
+        reporter.phase(&told("in", merge.bring_in.len()));
         let after = send(directory, &merge, &host, &mount, access)?;
         for name in &merge.bring_in {
             // As it was sent, and not what a build has written there since.
@@ -292,8 +292,7 @@ fn bring_home(
     let before = agreed.clone();
     let merge = Merge::new(&host, &mount, &mut agreed);
     if !merge.bring_home.is_empty() {
-        reporter
-            .phase(&format!("bringing home {} files of the host cache", merge.bring_home.len()));
+        reporter.phase(&told("home", merge.bring_home.len()));
         let staging = identity::scratch(directory)?;
         let mut receiver = Receiver::new(directory, staging.path(), &merge.bring_home, &mount);
         let files: Vec<&[u8]> = merge
@@ -334,6 +333,11 @@ fn remember(
 
 fn path(root: &Path, name: &[u8]) -> PathBuf {
     root.join(OsStr::from_bytes(name))
+}
+
+fn told(way: &str, count: usize) -> String {
+    let files = if count == 1 { "file" } else { "files" };
+    format!("bringing {way} {count} {files} of the host cache")
 }
 
 fn warn(directory: &Path, what: &str, error: &Error, reporter: &mut dyn Reporter) {
