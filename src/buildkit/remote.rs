@@ -23,7 +23,8 @@
 //!   mode `min` it imports nothing, since BuildKit exports all that was imported, whatever the mode.
 //! - **A layer that can't be pulled shows in the middle of a build**, because layers stay where they
 //!   are until a step needs them. The solve is run again without the import; BuildKit does not hold
-//!   on to what it can't pull then. Steps that ran are not run again.
+//!   on to what it can't pull then, unless another build on the daemon is still at it: that one's end
+//!   is waited for. Steps that ran are not run again.
 //! - **Layers that are not taken within some seconds** make us write a tiny cache to the tag
 //!   `melange2-probe` of the repository, again through the daemon. Where that succeeds the network is
 //!   slow and the export goes on; where it doesn't the export is given up.
@@ -53,6 +54,9 @@ use crate::ui::{Reporter, StepReport};
 const ANSWER: Duration = Duration::from_secs(4);
 /// How long it may take to take a tiny one, when it does not take others.
 const TINY_ANSWER: Duration = Duration::from_secs(3);
+/// How long to wait for another build to be done with its broken cache.
+const OTHERS: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 /// The tag that the tiny one gets.
 const PROBE_TAG: &str = "melange2-probe";
 /// A spec that takes no time.
@@ -154,7 +158,9 @@ impl Caches {
             run_watched(connection, spec, &importing, labels, &mut seen, reporter, &mut *sink);
         let why = match &outcome {
             Err(Error::Cache(why)) => why.clone(),
-            Err(Error::Broken(why)) if !importing.import_cache.is_empty() => why.clone(),
+            Err(Error::Broken(why)) if !importing.import_cache.is_empty() || is_pull(why) => {
+                why.clone()
+            }
             _ => {
                 self.idle = outcome.is_ok() && !seen.has_run();
                 self.pulled = seen.has_pulled(&spec.target);
@@ -172,10 +178,21 @@ impl Caches {
             connection.restart()?;
         }
         let lost = begin.elapsed();
-        let again = run_with(connection, spec, options, labels, reporter, sink);
+        let mut again = run_with(connection, spec, options, labels, reporter, &mut *sink);
+        for pause in OTHERS {
+            // Another build's cache: BuildKit shares what it has imported while that build runs.
+            if !matches!(&again, Err(Error::Broken(why)) if is_pull(why)) || signal::cancelled() {
+                break;
+            }
+            std::thread::sleep(pause);
+            again = run_with(connection, spec, options, labels, reporter, &mut *sink);
+        }
         // Broken without it, too: then it was not the cache.
         if !matches!(again, Err(Error::Broken(_))) {
-            (self.found, self.idle) = (Found::Nothing, false);
+            if !importing.import_cache.is_empty() {
+                self.found = Found::Nothing;
+            }
+            self.idle = false;
             self.wanted.from.clear();
             let what = format!(
                 "broke during the build, which was run again without it: {why} (it cost {}, and \
@@ -436,6 +453,11 @@ fn ask(
 
 fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// Whether a layer of a result that came from a cache could not be pulled.
+fn is_pull(why: &str) -> bool {
+    why.contains("httpReadSeeker") || why.contains("failed to copy: ")
 }
 
 #[cfg(test)]
