@@ -212,6 +212,7 @@ impl TestDaemon {
             .process_group(0);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
+        end_when_it_hangs(&child);
         Running { child, lines, said: String::new() }
     }
 
@@ -219,6 +220,17 @@ impl TestDaemon {
     pub fn run(&self, job: &Job) -> (i32, String) {
         self.spawn(job).finish()
     }
+}
+
+/// Kills a child after far more time than it takes, so that its test fails instead of never ending.
+fn end_when_it_hangs(child: &Child) {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(600));
+        let _ = pidfd_send_signal(&process, Signal::KILL);
+    });
 }
 
 /// A spec that runs in a process of its own.
