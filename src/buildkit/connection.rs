@@ -206,6 +206,13 @@ impl Connection {
         Ok(total.unwrap_or("unknown").trim().to_owned())
     }
 
+    /// Which worker has the results: another one has others, and one whose state was deleted is
+    /// another one.
+    pub(super) fn worker(&self) -> Result<String, Error> {
+        let format = "{{range .}}{{println .ID}}{{end}}";
+        Ok(self.ask(&["debug", "workers", "--format", format], ASKED_FOR)?.trim().to_owned())
+    }
+
     /// The garbage collection's rules and what else the daemon says about its worker.
     pub fn workers(&self) -> Result<String, Error> {
         self.ask(&["debug", "workers", "-v"], ASKED_FOR)

@@ -1,5 +1,6 @@
-//! Which build this machine last knew to be in which registry cache: so that a build in which nothing
-//! ran need not export again what is there.
+//! Which build this machine last knew to be in which registry cache, and whether the daemon's own
+//! results are all that is there: so that a build in which nothing ran need not export again what is
+//! there, and others need not import it first.
 //!
 //! Part of stage 4. Only a memory: when it is lost the cache is exported once more, when another
 //! machine has replaced the cache since, that one's stays.
@@ -30,18 +31,30 @@ impl Exported {
     /// part of a spec, so that a build with such a context is never known.
     pub(super) fn knows(&self, spec: &Spec, cache: &RegistryCache) -> bool {
         let local = |context: &Context| matches!(context, Context::Local { .. });
-        !spec.contexts.iter().any(local)
-            && fs::read_to_string(&self.file).is_ok_and(|text| text == identity(spec, cache))
+        !spec.contexts.iter().any(local) && self.read().0 == identity(spec, cache)
     }
 
-    /// The cache holds this build.
-    pub(super) fn remember(&self, spec: &Spec, cache: &RegistryCache) {
+    /// Whether all that the cache holds is what this worker of a daemon had itself.
+    pub(super) fn is_of(&self, worker: &str) -> bool {
+        !worker.is_empty() && self.read().1 == worker
+    }
+
+    /// The build's identity, and the worker or nothing.
+    fn read(&self) -> (String, String) {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        let (build, worker) = text.split_once('\n').unwrap_or_default();
+        (build.to_owned(), worker.to_owned())
+    }
+
+    /// The cache holds this build; of a `worker`'s own results alone, if one is named.
+    pub(super) fn remember(&self, spec: &Spec, cache: &RegistryCache, worker: Option<&str>) {
         let write = || -> std::io::Result<()> {
             if let Some(parent) = self.file.parent() {
                 fs::create_dir_all(parent)?;
             }
             let mut file = AtomicFile::create(&self.file)?;
-            std::io::Write::write_all(&mut file, identity(spec, cache).as_bytes())?;
+            let text = format!("{}\n{}", identity(spec, cache), worker.unwrap_or_default());
+            std::io::Write::write_all(&mut file, text.as_bytes())?;
             file.commit()
         };
         if let Err(error) = write() {
@@ -109,8 +122,12 @@ mod tests {
         let (max, directory) = (cache("r/c:a", CacheMode::Max), tempfile::tempdir().unwrap());
         let exported = Exported::new(&directory.path().join("deep"), &max);
         assert!(!exported.knows(&spec, &max));
-        exported.remember(&spec, &max);
-        assert!(exported.knows(&spec, &max));
+        assert!(!exported.is_of("worker"));
+        exported.remember(&spec, &max, Some("worker"));
+        assert!(exported.knows(&spec, &max) && exported.is_of("worker"));
+        assert!(!exported.is_of("other"));
+        exported.remember(&spec, &max, None);
+        assert!(exported.knows(&spec, &max) && !exported.is_of("worker"));
         assert!(!exported.knows(&spec, &cache("r/c:a", CacheMode::Min)));
         let other = cache("r/c:b", CacheMode::Max);
         assert!(!Exported::new(&directory.path().join("deep"), &other).knows(&spec, &other));
@@ -118,7 +135,7 @@ mod tests {
         assert!(!exported.knows(&edited, &max));
         let source = Context::Local { name: "source".into(), dir: "/x".into() };
         let local = Spec { contexts: vec![source], ..spec };
-        exported.remember(&local, &max);
+        exported.remember(&local, &max, None);
         assert!(!exported.knows(&local, &max));
     }
 }

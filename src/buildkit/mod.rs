@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod exported;
 mod handshake;
+mod inquiry;
 mod metered;
 mod patience;
 mod process;

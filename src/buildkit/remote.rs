@@ -19,8 +19,11 @@
 //!   there, or this machine remembers having exported the very same (`exported`). Exporting the same
 //!   again takes as long as the rest of such a build, or longer: every layer is asked for.
 //! - **It imports what the build imported.** Otherwise results that came from the cache as a whole
-//!   (only the last one is loaded) would be missing in the new one: of ten layers one was left. In
-//!   mode `min` it imports nothing, since BuildKit exports all that was imported, whatever the mode.
+//!   (only the last one is loaded) would be missing in the new one: of ten layers one was left. That
+//!   costs several times what the export alone does, so it is left out where it adds nothing: where
+//!   the cache is what this same daemon exported without an import (`exported` remembers its worker),
+//!   and nothing of the build was pulled. In mode `min` it imports nothing, since BuildKit exports
+//!   all that was imported, whatever the mode.
 //! - **A layer that can't be pulled shows in the middle of a build**, because layers stay where they
 //!   are until a step needs them. The solve is run again without the import; BuildKit does not hold
 //!   on to what it can't pull then, unless another build on the daemon is still at it: that one's end
@@ -29,38 +32,28 @@
 //!   `melange2-probe` of the repository, again through the daemon. Where that succeeds the network is
 //!   slow and the export goes on; where it doesn't the export is given up.
 
-use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-use fs_err as fs;
 
 use super::argv::{Output, RunOptions};
 use super::connection::Connection;
 use super::error::Error;
 use super::events::Progress;
 use super::exported::Exported;
+use super::inquiry::{Found, is_stuck, probe, seconds, takes_layers};
 use super::patience::Patience;
 use super::run::{run_watched, run_with, solve};
-use super::traffic::{Traffic, is_missing};
+use super::traffic::Traffic;
 use super::verdict::error_text;
-use super::{process, retry, signal, verdict};
+use super::{retry, signal, verdict};
 use crate::cache::{CacheMode, RegistryCache, RemoteCaches};
 use crate::dockerfile::Spec;
 use crate::ui::{Reporter, StepReport};
 
-/// How long a registry may take to answer whether it has a cache.
-const ANSWER: Duration = Duration::from_secs(4);
-/// How long it may take to take a tiny one, when it does not take others.
-const TINY_ANSWER: Duration = Duration::from_secs(3);
 /// How long to wait for another build to be done with its broken cache.
 const OTHERS: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// The tag that the tiny one gets.
-const PROBE_TAG: &str = "melange2-probe";
-/// A spec that takes no time.
-const TINY: &str = "FROM scratch\nCOPY Dockerfile /\n";
 
 /// The caches of one build that outlive its daemon.
 #[derive(Debug)]
@@ -76,19 +69,8 @@ pub struct Caches {
     idle: bool,
     /// The end result came from the registry's cache.
     pulled: bool,
-}
-
-/// What the registry says about a build's cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Found {
-    /// There is one.
-    Cache,
-    /// There is none yet.
-    Nothing,
-    /// It may not be read, or does not exist: some registries don't tell which.
-    Denied,
-    /// The registry can't be used.
-    Trouble(String),
+    /// A result came from a cache, and its layers from there.
+    fetched: bool,
 }
 
 impl Caches {
@@ -101,7 +83,16 @@ impl Caches {
             None => Found::Nothing,
         };
         let looked = begin.elapsed();
-        Self { wanted, found, looked, warned: false, memory, idle: false, pulled: false }
+        Self {
+            wanted,
+            found,
+            looked,
+            warned: false,
+            memory,
+            idle: false,
+            pulled: false,
+            fetched: false,
+        }
     }
 
     /// Says what was found.
@@ -164,14 +155,12 @@ impl Caches {
             _ => {
                 self.idle = outcome.is_ok() && !seen.has_run();
                 self.pulled = seen.has_pulled(&spec.target);
+                self.fetched = seen.has_fetched();
                 if let Some(why) = seen.import_error() {
                     self.trouble(&format!("could not be imported: {}", error_text(why)), reporter);
                 }
                 return outcome;
             }
-        };
-        let is_stuck = |connection: &Connection| {
-            matches!(ask(connection, TINY, &[], TINY_ANSWER), Err(Refusal::Silence(_)))
         };
         if matches!(outcome, Err(Error::Cache(_))) && is_stuck(connection) {
             // It still waits for the import, although the solve has ended.
@@ -230,13 +219,15 @@ impl Caches {
             return;
         }
         if self.holds(spec) {
-            self.remember(spec);
+            if self.pulled {
+                self.remember(spec, None);
+            }
             return;
         }
         reporter.phase(&format!("exporting the cache{}", self.place()));
         match self.try_export(connection, spec, options) {
-            Ok(()) => {
-                self.remember(spec);
+            Ok(own) => {
+                self.remember(spec, own.as_deref());
                 reporter.took("exporting the cache", begin.elapsed());
             }
             Err(_) if signal::cancelled() => reporter.warning(
@@ -259,18 +250,19 @@ impl Caches {
         self.wanted.to.is_empty() && self.idle && self.found == Found::Cache && known()
     }
 
-    fn remember(&self, spec: &Spec) {
+    fn remember(&self, spec: &Spec, own: Option<&str>) {
         if let Some(cache) = &self.wanted.registry {
-            Exported::new(&self.memory, cache).remember(spec, cache);
+            Exported::new(&self.memory, cache).remember(spec, cache, own);
         }
     }
 
+    /// Returns the worker, if the cache is now of what it has itself.
     fn try_export(
         &mut self,
         connection: &Connection,
         spec: &Spec,
         options: &RunOptions,
-    ) -> Result<(), String> {
+    ) -> Result<Option<String>, String> {
         if let Some(cache) = &self.wanted.registry {
             // It may have gone since, and an import would then wait for ever.
             self.found = probe(connection, cache);
@@ -278,7 +270,10 @@ impl Caches {
                 return Err(why.clone());
             }
         }
-        let (import_cache, export_cache) = (self.imports_for_export(), self.exports());
+        let worker = self.wanted.registry.as_ref().and_then(|_| connection.worker().ok());
+        let import_cache = self.imports_for_export(worker.as_deref());
+        let own = worker.filter(|_| import_cache.is_empty());
+        let export_cache = self.exports();
         let options = RunOptions { import_cache, export_cache, ..options.clone() };
         let stages = spec.stages.iter().map(|(name, _)| name.as_str());
         let mut progress = Progress::new(stages, &[]);
@@ -306,7 +301,7 @@ impl Caches {
             return Err(error_text(why));
         }
         if finished.status.success() {
-            return Ok(());
+            return Ok(own);
         }
         let (status, platform) = (finished.status, &spec.platform);
         Err(verdict::failure(&progress, &tail, status, platform, connection.addr()).to_string())
@@ -320,9 +315,12 @@ impl Caches {
             .collect()
     }
 
-    fn imports_for_export(&self) -> Vec<String> {
-        let min = |cache: &RegistryCache| cache.mode == CacheMode::Min;
-        if self.wanted.registry.as_ref().is_some_and(min) { Vec::new() } else { self.imports() }
+    fn imports_for_export(&self, worker: Option<&str>) -> Vec<String> {
+        let Some(cache) = &self.wanted.registry else { return self.imports() };
+        let is_own = |worker| Exported::new(&self.memory, cache).is_of(worker);
+        let only = self.wanted.from.is_empty() && !self.fetched;
+        let adds_nothing = only && worker.is_some_and(is_own);
+        if cache.mode == CacheMode::Min || adds_nothing { Vec::new() } else { self.imports() }
     }
 
     fn exports(&self) -> Vec<String> {
@@ -352,147 +350,7 @@ impl Reporter for Ran {
     fn warning(&mut self, _: &str) {}
 }
 
-/// Has the daemon resolve a cache's reference as if it were an image: a request that can be
-/// cancelled, unlike an import.
-fn probe(connection: &Connection, cache: &RegistryCache) -> Found {
-    let dockerfile = format!("FROM {}\n", cache.reference);
-    match ask(connection, &dockerfile, &["--opt", "requestid=frontend.outline"], ANSWER) {
-        Ok(()) => Found::Cache,
-        Err(why) => verdict_of(&why.to_string(), cache),
-    }
-}
-
-fn verdict_of(why: &str, cache: &RegistryCache) -> Found {
-    const CACHE: &str = "application/vnd.buildkit.cacheconfig.v0";
-    const DENIALS: [&str; 5] = [
-        "401 Unauthorized",
-        "403 Forbidden",
-        "insufficient_scope",
-        "denied",
-        "authorization failed",
-    ];
-    // It answers, but only to who takes plain HTTP, or any certificate.
-    const CLOSED: [&str; 2] = ["server gave HTTP response to HTTPS client", "x509: "];
-    // Each part of the chain names the reference again.
-    let reason = why.rsplit(&format!("{}: ", cache.reference)).next().unwrap_or(why);
-    let says = |signs: &[&str]| signs.iter().any(|sign| reason.contains(sign));
-    if is_missing(reason) {
-        Found::Nothing
-    } else if says(&[CACHE, "no match for platform"]) || (cache.insecure && says(&CLOSED)) {
-        Found::Cache
-    } else if says(&DENIALS) {
-        Found::Denied
-    } else {
-        Found::Trouble(reason.to_owned())
-    }
-}
-
-/// Has the daemon write a tiny cache to the registry.
-fn takes_layers(connection: &Connection, cache: &RegistryCache) -> Result<(), String> {
-    let repository = cache.reference.rsplit_once(':').map_or("", |(name, _)| name);
-    let reference = format!("{repository}:{PROBE_TAG}");
-    let tiny = RegistryCache { reference, mode: CacheMode::Min, insecure: cache.insecure };
-    let export = tiny.export().replace("ignore-error=true", "ignore-error=false");
-    ask(connection, TINY, &["--export-cache", &export], TINY_ANSWER)
-        .map_err(|why| format!("no layer was taken in some seconds, and a tiny one neither: {why}"))
-}
-
-/// Why a small solve failed.
-#[derive(Debug, PartialEq, Eq)]
-enum Refusal {
-    /// It did not end in this time.
-    Silence(Duration),
-    /// What BuildKit said.
-    Word(String),
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Silence(bound) => write!(f, "it gives no answer in {}", seconds(*bound)),
-            Refusal::Word(text) => f.write_str(text),
-        }
-    }
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Refusal::Word(error.to_string())
-    }
-}
-
-/// A small solve that has to end soon.
-fn ask(
-    connection: &Connection,
-    dockerfile: &str,
-    more: &[&str],
-    bound: Duration,
-) -> Result<(), Refusal> {
-    let directory = tempfile::Builder::new().prefix("melange2-").tempdir()?;
-    fs::write(directory.path().join("Dockerfile"), dockerfile)?;
-    let mut argv = connection.flags();
-    argv.extend(["build", "--frontend", "dockerfile.v0", "--progress", "plain"].map(Into::into));
-    for name in ["dockerfile", "context"] {
-        argv.push("--local".into());
-        argv.push(format!("{name}={}", directory.path().display()).into());
-    }
-    argv.extend(more.iter().map(Into::into));
-    let output = match process::capture(connection.buildctl(), &argv, bound) {
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            return Err(Refusal::Silence(bound));
-        }
-        output => output?,
-    };
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let error = said.rfind("error: ").map_or(said.as_ref(), |start| &said[start..]);
-    Err(Refusal::Word(error_text(error)))
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f64())
-}
-
 /// Whether a layer of a result that came from a cache could not be pulled.
 fn is_pull(why: &str) -> bool {
     why.contains("httpReadSeeker") || why.contains("failed to copy: ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::buildkit::patience::SEND;
-    use crate::buildkit::process::GIVING_UP;
-
-    #[test]
-    fn what_a_silent_registry_costs_is_bounded() {
-        let at_the_export = ANSWER.max(SEND + TINY_ANSWER) + GIVING_UP;
-        assert!(ANSWER.max(at_the_export) <= Duration::from_secs(8));
-    }
-
-    #[test]
-    fn a_registrys_answer_tells_whether_there_is_a_cache() {
-        let cache = |insecure| RegistryCache {
-            reference: "r:5000/c:t".into(),
-            mode: CacheMode::Max,
-            insecure,
-        };
-        let of = |why: &str| {
-            let why =
-                format!("r:5000/c:t: failed to resolve source metadata for r:5000/c:t: {why}");
-            verdict_of(&why, &cache(false))
-        };
-        assert_eq!(of("r:5000/c:t: not found"), Found::Nothing);
-        let unknown = "encountered unknown type application/vnd.buildkit.cacheconfig.v0; children \
-                       may not be fetched";
-        assert_eq!(of(unknown), Found::Cache);
-        assert_eq!(of("pull access denied, repository does not exist"), Found::Denied);
-        let html = "encountered unknown type text/html; children may not be fetched";
-        assert_eq!(of(html), Found::Trouble(html.to_owned()));
-        let http = "failed to do request: http: server gave HTTP response to HTTPS client";
-        assert_eq!(of(http), Found::Trouble(http.to_owned()));
-        assert_eq!(verdict_of(http, &cache(true)), Found::Cache);
-    }
 }

@@ -122,6 +122,11 @@ impl Traffic {
         self.vertexes.values().any(|seen| seen.pulled && seen.stage.as_deref() == Some(stage))
     }
 
+    /// Whether any result was.
+    pub(super) fn has_fetched(&self) -> bool {
+        self.vertexes.values().any(|seen| seen.pulled)
+    }
+
     /// Why a cache could not be imported, but for one that is not there yet.
     pub(super) fn import_error(&self) -> Option<&str> {
         self.import_error.as_deref()

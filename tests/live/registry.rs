@@ -221,6 +221,64 @@ fn what_a_daemon_built_without_the_registry_is_exported_later() {
     assert_eq!(second.ran(&name), "");
 }
 
+/// Puts a `buildctl` before the real one that notes its arguments, a line each; returns the notes'
+/// file and the `PATH`.
+fn noting_buildctl(lab: &Lab, env: &TestEnv) -> (PathBuf, std::ffi::OsString) {
+    let notes = env.work().join("notes");
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >> '{}'\nexec '{}' \"$@\"\n",
+        notes.display(),
+        lab.tools.join("buildctl").display()
+    );
+    let file = env.write("front/buildctl", script);
+    fs_err::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let front = file.parent().unwrap().to_owned();
+    let own = lab.path();
+    let paths = std::iter::once(front).chain(std::env::split_paths(&own));
+    (notes, std::env::join_paths(paths).unwrap())
+}
+
+#[test]
+fn who_filled_a_cache_exports_without_importing_it_and_loses_nothing() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start(&env);
+    let repository = format!("{}/cache", registry.address);
+    let (notes, path) = noting_buildctl(lab, &env);
+    let text = counting("counted", &name);
+    // Whether the export imported first.
+    let imports = |daemon: &Fresh, text: &str| {
+        env.write("counted.yaml", text);
+        let _ = fs_err::remove_file(&notes);
+        let mut command = daemon.command("counted.yaml");
+        command.args(["--cache-registry", &repository]).env("PATH", &path);
+        let said = lab.ok(&env, &mut command);
+        no_warning(&said);
+        let notes = fs_err::read_to_string(&notes).unwrap();
+        let export = notes.lines().find(|line| line.contains("--export-cache"));
+        export.unwrap_or_else(|| panic!("{said}")).contains("--import-cache")
+    };
+    let first = Fresh::new(lab, &env, "first");
+    assert!(!imports(&first, &text), "there is nothing to import");
+    let edited = edited(&text);
+    assert!(!imports(&first, &edited), "it has all that is there");
+
+    // Who takes something from there would lose what it did not take.
+    let second = Fresh::new(lab, &env, "second");
+    let more = edited.replace("echo third > third", "echo last > third");
+    assert!(imports(&second, &more));
+    assert_eq!(second.ran(&name), "third");
+    let again = edited.replace("echo third > third", "echo very last > third");
+    assert!(imports(&second, &again), "also the next time");
+
+    // All layers are there still.
+    let third = Fresh::new(lab, &env, "third");
+    let last = again.replace("echo edited > second", "echo once more > second");
+    env.write("counted.yaml", &last);
+    third.build("counted.yaml", &["--cache-registry", &repository]);
+    assert_eq!(third.ran(&name), "second third");
+}
+
 #[test]
 fn each_build_has_a_tag_of_its_own_and_shares_blobs() {
     let Some(lab) = Lab::find() else { return };
