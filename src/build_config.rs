@@ -275,7 +275,8 @@ impl BuildConfig {
 
     /// As stage 4 takes it.
     pub(crate) fn run_options(&self) -> RunOptions {
-        RunOptions::default().with_host_proxies()
+        let spool = Some(self.out_dir.clone());
+        RunOptions { spool, ..RunOptions::default() }.with_host_proxies()
     }
 
     /// The caches of one plan's build that outlive the daemon.

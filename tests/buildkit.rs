@@ -89,6 +89,24 @@ fn a_reader_that_gives_up_ends_the_run() {
     assert!(said.contains("error: the reader gave up"), "{said}");
 }
 
+/// buildctl takes all that the daemon sends; unless we take it from there it stays in its memory.
+#[test]
+fn what_is_read_slowly_does_not_wait_in_buildctls_memory() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut job = daemon.job(&["mkdir /out; /bin/busybox truncate -s 1G /out/hole"]);
+    job.pause = 8;
+    let (code, said) = daemon.run(&job);
+    assert_eq!(code, 0, "{said}");
+    let memory = said.lines().find_map(|line| line.strip_prefix("buildctl's memory: ")).unwrap();
+    let kibibytes: u64 = memory.strip_suffix(" KiB").unwrap().parse().unwrap();
+    assert!((1 << 10..300 << 10).contains(&kibibytes), "{memory}");
+    let size: u64 = {
+        let size = said.lines().find_map(|line| line.strip_prefix("output of ")).unwrap();
+        size.strip_suffix(" bytes").unwrap().parse().unwrap()
+    };
+    assert!(size > 1 << 30, "{size}");
+}
+
 #[test]
 fn the_private_daemon_grants_what_recipes_may_ask_for() {
     let Some(daemon) = TestDaemon::new() else { return };

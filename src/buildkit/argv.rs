@@ -36,6 +36,9 @@ pub struct RunOptions {
     pub import_cache: Vec<String>,
     /// `--export-cache`, as buildctl takes it.
     pub export_cache: Vec<String>,
+    /// Where output that comes faster than it is taken waits, when it is much; `None` is where
+    /// temporary files are.
+    pub spool: Option<PathBuf>,
 }
 
 impl RunOptions {
@@ -276,6 +279,7 @@ mod tests {
             build_args: vec![("http_proxy".into(), "http://proxy:3128".into())],
             import_cache: vec!["type=registry,ref=r/c".into()],
             export_cache: vec!["type=registry,ref=r/c,mode=max".into()],
+            spool: None,
         };
         let places = Places::real(&spec, Path::new("/tmp/run"));
         let line = shell_line(&build(&spec, &places, &Output::TarStream, &options));

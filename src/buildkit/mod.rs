@@ -19,6 +19,7 @@ mod retry;
 mod run;
 pub mod script;
 mod signal;
+mod spool;
 mod tools;
 mod traffic;
 mod verdict;

@@ -3,7 +3,7 @@
 //! Part of stage 4. Knows pipes, threads and signals; does not know what is in the streams.
 
 use std::ffi::OsString;
-use std::io::{self, BufReader, PipeReader, PipeWriter, Read};
+use std::io::{self, BufReader, PipeWriter, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Output};
@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use duct::Handle;
 
+use super::spool::{self, Spool};
 use super::{rawjson, signal};
 
 /// How long buildctl may take to cancel before it is killed.
@@ -36,13 +37,14 @@ pub(super) struct Finished<T> {
 
 /// Runs buildctl: stdout goes to `sink` on a thread of its own, lines of stderr to `take_line`.
 ///
-/// A sink that fails ends the run, and so does `is_hopeless` once it is true: it is asked from time
+/// What the sink has not taken yet waits in `spool`. A sink that fails ends the run, and so does `is_hopeless` once it is true: it is asked from time
 /// to time on a thread of its own.
 pub(super) fn stream<T: Send>(
     program: &Path,
     argv: &[OsString],
     take_line: impl FnMut(&[u8]),
     is_hopeless: impl Fn() -> bool + Send,
+    spool: &Spool,
     sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error> + Send,
 ) -> io::Result<Finished<T>> {
     let (output, stdout) = io::pipe()?;
@@ -52,8 +54,11 @@ pub(super) fn stream<T: Send>(
     thread::scope(|scope| {
         let worker = {
             let handle = Arc::clone(&handle);
-            scope.spawn(move || consume(output, &handle, sink))
+            // Its end, however it ends, is that of who fills the spool.
+            let reader = spool.reader();
+            scope.spawn(move || consume(reader, &handle, sink))
         };
+        scope.spawn(|| spool.fill(output));
         let (ended, end) = mpsc::channel::<()>();
         {
             let handle = Arc::clone(&handle);
@@ -97,11 +102,10 @@ fn start(
 }
 
 fn consume<T>(
-    pipe: PipeReader,
+    mut stream: spool::Reader<'_>,
     handle: &Handle,
     sink: impl FnOnce(&mut dyn Read) -> Result<T, crate::error::Error>,
 ) -> (Result<T, crate::error::Error>, bool) {
-    let mut stream = Stream { pipe, at_end: false };
     let result = sink(&mut stream);
     if result.is_ok() {
         // What follows the end of the archive is padding; buildctl must get rid of it to succeed.
@@ -110,7 +114,7 @@ fn consume<T>(
         }
         return (result, true);
     }
-    let at_end = stream.at_end;
+    let at_end = stream.is_at_end();
     drop(stream);
     if !at_end {
         stop(handle, PATIENCE);
@@ -124,20 +128,6 @@ fn stop(handle: &Handle, patience: Duration) {
         && let Err(error) = handle.kill()
     {
         tracing::debug!("failed to kill buildctl: {error}");
-    }
-}
-
-/// buildctl's stdout; remembers whether its end was seen.
-struct Stream {
-    pipe: PipeReader,
-    at_end: bool,
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.pipe.read(buffer)?;
-        self.at_end |= count == 0 && !buffer.is_empty();
-        Ok(count)
     }
 }
 

@@ -16,6 +16,7 @@ use super::patience::Patience;
 use super::process::{self, Finished};
 use super::rawjson::{self, SolveStatus};
 use super::signal;
+use super::spool::Spool;
 use super::traffic::Traffic;
 use super::verdict::{self, Tail};
 use crate::dockerfile::Spec;
@@ -113,7 +114,8 @@ pub(super) fn solve<T: Send>(
         Some(status) => take(&status),
         None => tail.push(line),
     };
-    let finished = process::stream(connection.buildctl(), &words, take_line, is_hopeless, sink)?;
+    let (program, spool) = (connection.buildctl(), Spool::new(options.spool.clone()));
+    let finished = process::stream(program, &words, take_line, is_hopeless, &spool, sink)?;
     Ok((finished, tail))
 }
 

@@ -1,7 +1,7 @@
 //! The registry cache: what one daemon built, another does not build again. What ran is told by
 //! counters that the steps write outside of their results.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{content, recipe};
@@ -221,10 +221,8 @@ fn what_a_daemon_built_without_the_registry_is_exported_later() {
     assert_eq!(second.ran(&name), "");
 }
 
-/// Puts a `buildctl` before the real one that notes its arguments, a line each; returns the notes'
-/// file and the `PATH`.
-fn noting_buildctl(lab: &Lab, env: &TestEnv) -> (PathBuf, std::ffi::OsString) {
-    let notes = env.work().join("notes");
+/// Makes a folder with a `buildctl` that notes its arguments, a line each, in a file.
+fn noting_buildctl(lab: &Lab, env: &TestEnv, notes: &Path) -> PathBuf {
     let script = format!(
         "#!/bin/sh\necho \"$*\" >> '{}'\nexec '{}' \"$@\"\n",
         notes.display(),
@@ -232,10 +230,7 @@ fn noting_buildctl(lab: &Lab, env: &TestEnv) -> (PathBuf, std::ffi::OsString) {
     );
     let file = env.write("front/buildctl", script);
     fs_err::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let front = file.parent().unwrap().to_owned();
-    let own = lab.path();
-    let paths = std::iter::once(front).chain(std::env::split_paths(&own));
-    (notes, std::env::join_paths(paths).unwrap())
+    file.parent().unwrap().to_owned()
 }
 
 #[test]
@@ -244,14 +239,15 @@ fn who_filled_a_cache_exports_without_importing_it_and_loses_nothing() {
     let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
     let registry = Registry::start(&env);
     let repository = format!("{}/cache", registry.address);
-    let (notes, path) = noting_buildctl(lab, &env);
+    let notes = env.work().join("notes");
+    let front = noting_buildctl(lab, &env, &notes);
     let text = counting("counted", &name);
     // Whether the export imported first.
     let imports = |daemon: &Fresh, text: &str| {
         env.write("counted.yaml", text);
         let _ = fs_err::remove_file(&notes);
         let mut command = daemon.command("counted.yaml");
-        command.args(["--cache-registry", &repository]).env("PATH", &path);
+        command.args(["--cache-registry", &repository]).env("MELANGE2_TOOLS", &front);
         let said = lab.ok(&env, &mut command);
         no_warning(&said);
         let notes = fs_err::read_to_string(&notes).unwrap();

@@ -184,6 +184,9 @@ pub struct Job {
     pub insecure: bool,
     /// Whether who reads the output gives up at its first byte.
     pub fail: bool,
+    /// How many seconds who reads the output takes before its second byte. What buildctl's memory
+    /// has grown to meanwhile is reported.
+    pub pause: u64,
 }
 
 const JOB: &str = "MELANGE2_TEST_JOB";
@@ -199,6 +202,7 @@ impl TestDaemon {
             proxy: None,
             insecure: false,
             fail: false,
+            pause: 0,
         }
     }
 
@@ -302,11 +306,16 @@ fn work(job: &Job) -> melange2::error::Result<u64> {
     let proxy = job.proxy.iter().map(|proxy| ("HTTP_PROXY".to_owned(), proxy.clone()));
     let options = RunOptions { build_args: proxy.collect(), ..RunOptions::default() };
     let labels: Vec<String> = (1..=steps.len()).map(|number| format!("step {number}")).collect();
-    let fail = job.fail;
+    let (fail, pause) = (job.fail, job.pause);
     let bytes = caches.run(&connection, &spec, &options, &labels, &mut Said, |stream| {
         if fail {
             stream.read_exact(&mut [0])?;
             return Err(melange2::error::Error::config("the reader gave up"));
+        }
+        if pause > 0 {
+            stream.read_exact(&mut [0])?;
+            println!("buildctl's memory: {} KiB", largest_memory(connection.addr(), pause));
+            return Ok(1 + std::io::copy(stream, &mut std::io::sink())?);
         }
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes)?;
@@ -318,6 +327,24 @@ fn work(job: &Job) -> melange2::error::Result<u64> {
         }
     })?;
     Ok(bytes)
+}
+
+/// The most that the buildctl at an address has had in memory, in KiB, as far as some seconds tell.
+fn largest_memory(addr: &str, seconds: u64) -> u64 {
+    let of = |process: std::fs::DirEntry| {
+        let line = std::fs::read(process.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let is_it = line.contains(&format!("buildctl --addr {addr} build"));
+        let status =
+            is_it.then(|| std::fs::read_to_string(process.path().join("status")).ok())??;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        most.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    let glance = |_| {
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of).max()
+    };
+    (0..seconds * 50).filter_map(glance).max().expect("buildctl runs")
 }
 
 /// Reports on stdout.
