@@ -7,7 +7,7 @@ use std::process::Command;
 use super::{content, recipe};
 use crate::support::TestEnv;
 use crate::support::lab::{Lab, nonce};
-use crate::support::serve::Registry;
+use crate::support::serve::{CREDENTIALS, Registry};
 
 /// A daemon that has seen nothing yet, and ends with the value.
 pub(super) struct Fresh<'a> {
@@ -315,6 +315,37 @@ fn each_build_has_a_tag_of_its_own_and_shares_blobs() {
     };
     assert!(of_type("zstd") >= 3, "{manifest:#}");
     assert_eq!(of_type("zstd") + of_type("gzip"), layers.len(), "{manifest:#}");
+}
+
+#[test]
+fn credentials_are_those_of_a_login() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start_closed(&env);
+    let repository = format!("{}/cache", registry.address);
+    env.write("counted.yaml", counting("counted", &name));
+    let first = Fresh::new(lab, &env, "first");
+    // Not logged in: the package comes out, and what is in the way is said.
+    let said = first.build("counted.yaml", &["--cache-registry", &repository]);
+    assert!(said.contains("warning: the cache in") && said.contains("was not exported"), "{said}");
+    assert!(said.contains("authorization") || said.contains("401"), "{said}");
+
+    let login = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, CREDENTIALS);
+    let file = serde_json::json!({ "auths": { &registry.address: { "auth": login } } });
+    env.write("docker/config.json", file.to_string());
+    let build = |daemon: &Fresh| {
+        let mut command = daemon.command("counted.yaml");
+        command.args(["-v", "--cache-registry", &repository]);
+        let said = lab.ok(&env, command.env("DOCKER_CONFIG", env.work().join("docker")));
+        no_warning(&said);
+        for secret in [CREDENTIALS.split_once(':').unwrap().1, &login] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    };
+    build(&first);
+    let second = Fresh::new(lab, &env, "second");
+    build(&second);
+    assert_eq!(second.ran(&name), "");
 }
 
 #[test]

@@ -116,6 +116,12 @@ pub fn repository(
     (directory, commit)
 }
 
+/// Name and password, as a login has them.
+pub const CREDENTIALS: &str = "tester:not-for-logs";
+/// The same as a line of `htpasswd`: bcrypt.
+const CREDENTIALS_HASHED: &str =
+    "tester:$2b$04$YrNNavUkLlccubT6rETco.xYQ0weNNnT.p6K2nrCnmyMu.H1nYS8q";
+
 /// A container registry that ends with the value: Debian's `docker-registry`, over plain HTTP.
 pub struct Registry {
     child: Child,
@@ -131,10 +137,22 @@ impl Registry {
 
     /// Starts one whose storage is this directory.
     pub fn start_in(env: &TestEnv, storage: &Path) -> Self {
+        Self::start_with(env, storage, "")
+    }
+
+    /// Starts one that wants [`CREDENTIALS`].
+    pub fn start_closed(env: &TestEnv) -> Self {
+        let file = env.write("htpasswd", format!("{CREDENTIALS_HASHED}\n"));
+        let settings =
+            format!("auth:\n  htpasswd:\n    realm: tests\n    path: {}\n", file.display());
+        Self::start_with(env, &env.work().join("registry"), &settings)
+    }
+
+    fn start_with(env: &TestEnv, storage: &Path, settings: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
-             http:\n  addr: 127.0.0.1:{port}\n",
+             http:\n  addr: 127.0.0.1:{port}\n{settings}",
             storage.display()
         );
         let path = env.write("registry.yml", config);
