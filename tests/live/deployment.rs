@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_yaml::Value;
 
 use crate::support::lab::Lab;
-use crate::support::{TestEnv, parts};
+use crate::support::{TestEnv, certificates, parts};
 
 fn project(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -42,11 +42,17 @@ fn command_line(env: &TestEnv, container: &Value) -> Vec<String> {
     let words = list("command").into_iter().chain(list("args"));
     let mounts = list("volumeMounts");
     let place = |word: String| {
-        mounts.iter().fold(word, |word, mount| match word.strip_prefix(text(&mount["mountPath"])) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                format!("{}{rest}", env.work().join(text(&mount["name"])).display())
+        mounts.iter().fold(word, |word, mount| {
+            // `/path/…`, also as a flag's value.
+            let start = word.find("=/").map_or(0, |equals| equals + 1);
+            let (flag, path) = word.split_at(start);
+            match path.strip_prefix(text(&mount["mountPath"])) {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                    let volume = env.work().join(text(&mount["name"]));
+                    format!("{flag}{}{rest}", volume.display())
+                }
+                _ => word,
             }
-            _ => word,
         })
     };
     words.map(|word| place(text(&word).to_owned())).collect()
@@ -136,7 +142,7 @@ for number in 1 2; do
   sh -c 'exec "$@"' - $DAEMON --root "$PWD/state-$number" >"daemon-$number.log" 2>&1 &
   daemon=$!
   tries=0
-  until buildctl --addr tcp://buildkit:1234 debug workers -v >"workers-$number.txt" 2>&1; do
+  until buildctl --addr tcp://buildkit:1234 $TLS debug workers -v >"workers-$number.txt" 2>&1; do
     tries=$((tries + 1))
     if [ "$tries" -gt 300 ] || ! kill -0 "$daemon" 2>/dev/null; then
       cat "daemon-$number.log" >&2
@@ -153,13 +159,13 @@ done
 kill "$registry"
 "#;
 
-#[test]
-fn the_jobs_command_line_shares_the_cache_between_two_daemons() {
-    let Some(lab) = Lab::find() else { return };
-    let env = TestEnv::new();
-    lab.keygen(&env);
+/// Runs the Job as [`CLUSTER`] says, against a daemon as a StatefulSet runs it, and checks that the
+/// second time nothing ran. `tls` are the flags that let a client in.
+fn run_the_job(daemon: &Value, env: &TestEnv, tls: &str) -> Option<()> {
+    let lab = Lab::find()?;
+    lab.keygen(env);
     let job = object("deploy/gke/job.yaml", "Job");
-    let words = command_line(&env, container(&job));
+    let words = command_line(env, container(&job));
     assert_eq!(words[0], "melange2");
     // The recipe that the Job builds, with steps that can't be done twice alike.
     let recipe = super::recipe(
@@ -191,18 +197,19 @@ fn the_jobs_command_line_shares_the_cache_between_two_daemons() {
     let map = object("deploy/gke/buildkit.yaml", "ConfigMap");
     env.write("config/buildkitd.toml", text(&map["data"]["buildkitd.toml"]));
     env.write("cluster.sh", CLUSTER);
-    let daemon = object("deploy/gke/buildkit.yaml", "StatefulSet");
-    let arguments = command_line(&env, container(&daemon));
+    let arguments = command_line(env, container(daemon));
 
     let mut command: Command = env.command("unshare");
     command
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"])
         .args(["cluster.sh", env!("CARGO_BIN_EXE_melange2")])
         .args(&words[1..])
+        .args(tls.split_whitespace())
         .env("PATH", lab.path())
+        .env("TLS", tls)
         .env("DAEMON", format!("buildkitd {}", arguments.join(" ")))
-        .envs(environment(&env, container(&job)));
-    let said = lab.ok(&env, &mut command);
+        .envs(environment(env, container(&job)));
+    let said = lab.ok(env, &mut command);
     let (_, second) = said.split_once("daemon 2").unwrap();
     assert_eq!(second.matches("CACHED").count(), 2, "{said}");
     let package = |number: u32| {
@@ -210,8 +217,41 @@ fn the_jobs_command_line_shares_the_cache_between_two_daemons() {
         fs_err::read(directory.join("hello-1.0.0-r0.apk")).unwrap()
     };
     assert!(package(1) == package(2), "{said}");
+    Some(())
+}
+
+#[test]
+fn the_jobs_command_line_shares_the_cache_between_two_daemons() {
+    let env = TestEnv::new();
+    let daemon = object("deploy/gke/buildkit.yaml", "StatefulSet");
+    let Some(()) = run_the_job(&daemon, &env, "") else { return };
     assert!(env.work().join("registry/docker/registry/v2/repositories/melange-cache").is_dir());
     // The daemon took the rules that keep cache mounts.
     let workers = fs_err::read_to_string(env.work().join("workers-1.txt")).unwrap();
     assert!(workers.contains("type!=exec.cachemount"), "{workers}");
+}
+
+#[test]
+fn an_exposed_daemon_lets_in_who_has_a_certificate() {
+    let Some(kustomize) = parts::program("kustomize") else {
+        return parts::without("there is no kustomize");
+    };
+    let env = TestEnv::new();
+    let built = env.command(&kustomize).arg("build").arg(project("deploy/gke-tls")).output();
+    let built = env.write("built.yaml", built.unwrap().stdout);
+    let daemon = object(built.to_str().unwrap(), "StatefulSet");
+    certificates::make(&env, &["server", "client"]);
+    // The secret's files, where the volume called `tls` is.
+    for (from, to) in [("ca.pem", "ca.pem"), ("server.pem", "cert.pem"), ("server.key", "key.pem")]
+    {
+        env.write(format!("tls/{to}"), fs_err::read(env.work().join(from)).unwrap());
+    }
+    let file = |name: &str| env.work().join(name).display().to_string();
+    let tls = format!(
+        "--tlscacert {} --tlscert {} --tlskey {} --tlsservername localhost",
+        file("ca.pem"),
+        file("client.pem"),
+        file("client.key")
+    );
+    run_the_job(&daemon, &env, &tls);
 }
