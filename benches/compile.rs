@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::config;
 use melange2::plan::{Context, resolve};
 
@@ -26,16 +26,8 @@ fn main() -> Result<(), Failure> {
         recipes.push(entry?.path());
     }
     recipes.sort();
-    let context = Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs: vec![folder.join("pipelines")],
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    };
+    let context =
+        Context { pipeline_dirs: vec![folder.join("pipelines")], ..Context::new(Arch::X86_64) };
     let mut out = io::stdout().lock();
     let mut times = Vec::new();
     for _ in 0..runs {

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::config::{self, Condition, Config, Entry, Step, Text};
 use melange2::diagnostic::{Diagnostics, Source, Span};
 use melange2::plan::{Context, Plan, resolve};
@@ -65,16 +65,7 @@ fn config(text: &str) -> Config {
 
 /// What a recipe means, if it means something.
 fn plan(config: &Config) -> Option<Plan> {
-    let context = Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs: Vec::new(),
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    };
+    let context = Context::new(Arch::X86_64);
     match resolve(config, &context) {
         Ok(plan) => plan.inspect(|plan| check_all(&plan.warnings)),
         Err(problems) => {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::diagnostic::{Diagnostic, Diagnostics};
 use melange2::plan::{Context, resolve};
 
@@ -48,16 +48,7 @@ fn stems(directory: &Path, extension: &str) -> BTreeSet<String> {
 }
 
 fn context(pipeline_dirs: Vec<PathBuf>) -> Context {
-    Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs,
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    }
+    Context { pipeline_dirs, ..Context::new(Arch::X86_64) }
 }
 
 fn problems(recipe: &Path, pipeline_dirs: Vec<PathBuf>) -> Diagnostics {

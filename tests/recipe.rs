@@ -3,23 +3,14 @@
 use indexmap::IndexMap;
 use insta::assert_snapshot;
 
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::config;
 use melange2::plan::{Context, Plan, resolve};
 
 use crate::support::TestEnv;
 
 pub fn context() -> Context {
-    Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs: Vec::new(),
-        vars: IndexMap::new(),
-        env: IndexMap::new(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: "0123abc".to_owned(),
-    }
+    Context { commit: "0123abc".to_owned(), ..Context::new(Arch::X86_64) }
 }
 
 /// A plan of a recipe: its `package`, then this text.

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::arch::{Arch, Libc};
+use crate::arch::Arch;
 use crate::config::field::Field;
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
 use crate::error::{Error, Kind, Result};
@@ -35,16 +35,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
 /// What a template makes of a recipe.
 pub(super) fn query(recipe: &Path, template: &str) -> Result<String> {
     let recipe = config::load(recipe)?;
-    let context = plan::Context {
-        arch: Arch::host(),
-        libc: Libc::Gnu,
-        pipeline_dirs: Vec::new(),
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    };
+    let context = plan::Context::new(Arch::host());
     let data = with_methods(plan::parsed(&recipe, &context)?.data());
     go_template::render(template, &data).map_err(|error| explain(error, template))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::dockerfile::{Environment, Spec, render};
 use melange2::plan::{Context, resolve};
 
@@ -27,16 +27,7 @@ fn recipes(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn context(pipeline_dirs: Vec<PathBuf>) -> Context {
-    Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs,
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    }
+    Context { pipeline_dirs, ..Context::new(Arch::X86_64) }
 }
 
 /// What a recipe becomes; `None` if it is not for the architecture.

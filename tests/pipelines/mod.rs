@@ -10,7 +10,7 @@ mod split;
 
 use std::process::{Command, Output};
 
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::config;
 use melange2::plan::{Context, Plan, builtin_pipelines, resolve};
 
@@ -39,16 +39,7 @@ fn plan_of(env: &TestEnv, recipe: &str) -> Plan {
 /// A plan of a recipe, or what is wrong with it.
 fn load(env: &TestEnv, recipe: &str) -> Result<Plan, String> {
     let path = env.write("recipe.yaml", recipe);
-    let context = Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs: Vec::new(),
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    };
+    let context = Context::new(Arch::X86_64);
     let config = config::load(&path).map_err(|problems| problems.render(false))?;
     let plan = resolve(&config, &context).map_err(|problems| problems.render(false))?;
     Ok(plan.unwrap())

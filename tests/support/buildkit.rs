@@ -331,18 +331,18 @@ fn work(job: &Job) -> melange2::error::Result<u64> {
 
 /// The most that the buildctl at an address has had in memory, in KiB, as far as some seconds tell.
 fn largest_memory(addr: &str, seconds: u64) -> u64 {
-    let of = |process: std::fs::DirEntry| {
-        let line = std::fs::read(process.path().join("cmdline")).ok()?;
+    let of = |process: fs_err::DirEntry| {
+        let line = fs_err::read(process.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         let is_it = line.contains(&format!("buildctl --addr {addr} build"));
         let status =
-            is_it.then(|| std::fs::read_to_string(process.path().join("status")).ok())??;
+            is_it.then(|| fs_err::read_to_string(process.path().join("status")).ok())??;
         let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         most.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
     let glance = |_| {
         std::thread::sleep(Duration::from_millis(20));
-        std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of).max()
+        fs_err::read_dir("/proc").unwrap().filter_map(Result::ok).filter_map(of).max()
     };
     (0..seconds * 50).filter_map(glance).max().expect("buildctl runs")
 }
