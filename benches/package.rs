@@ -176,6 +176,7 @@ fn assemble(stream: &Path, out_dir: &Path) -> Result<(Duration, u64), Failure> {
         capabilities: Capabilities::default(),
         steps: Vec::new(),
         packages: vec![package],
+        timeout: None,
         compiled: Compiled(serde_json::Value::Null),
         warnings: Diagnostics::default(),
     };

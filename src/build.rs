@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::arch::Arch;
 use crate::build_config::BuildConfig;
-use crate::buildkit::{self, Caches, Connection, Measures, Metered};
+use crate::buildkit::{self, Caches, Connection, Measures, Metered, RunOptions};
 use crate::dockerfile::Spec;
 use crate::environment::Prepared;
 use crate::error::{Error, Kind, Result};
@@ -109,7 +109,8 @@ impl Build<'_> {
         reporter: &mut dyn Reporter,
     ) -> Result<Outcome, buildkit::Error> {
         let options = self.config.package_options(&environment.locked);
-        let (run, labels) = (self.config.run_options(), labels(self.plan, spec));
+        let run = RunOptions { timeout: self.plan.timeout, ..self.config.run_options() };
+        let labels = labels(self.plan, spec);
         let detailed = reporter.detailed();
         let begin = Instant::now();
         let (built, measures, packaging) =

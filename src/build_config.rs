@@ -11,6 +11,7 @@ use crate::apk::key::Signer;
 use crate::arch::{Arch, Libc};
 use crate::buildkit::{DaemonOptions, RunOptions};
 use crate::cache::{CacheConfig, CacheMount, RegistryCache, RemoteCache, RemoteCaches};
+use crate::config::GoDuration;
 use crate::dockerfile::{self, CacheChoice, Secret};
 use crate::error::{Error, Result};
 use crate::{cache, host_cache, package, plan, repo};
@@ -43,6 +44,8 @@ pub struct BuildConfig {
     pub(crate) vars: IndexMap<String, String>,
     pub(crate) env: IndexMap<String, String>,
     pub(crate) build_options: Vec<String>,
+    pub(crate) resources: plan::Resources,
+    pub(crate) timeout: Option<GoDuration>,
     pub(crate) libc: Libc,
     pub(crate) out_dir: PathBuf,
     pub(crate) signer: Option<Signer>,
@@ -91,6 +94,8 @@ impl BuildConfig {
             vars: IndexMap::new(),
             env: IndexMap::new(),
             build_options: Vec::new(),
+            resources: plan::Resources::default(),
+            timeout: None,
             libc: Libc::Gnu,
             out_dir: PathBuf::from("packages"),
             signer: None,
@@ -253,6 +258,8 @@ impl BuildConfig {
             build_options: self.build_options.clone(),
             package_append: self.package_append.clone(),
             commit: self.commit.clone().unwrap_or_else(|| head_commit(self.recipe_dir())),
+            resources: self.resources.clone(),
+            timeout: self.timeout.clone(),
         }
     }
 

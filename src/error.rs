@@ -253,7 +253,7 @@ impl From<crate::buildkit::Error> for Error {
     fn from(error: crate::buildkit::Error) -> Self {
         let kind = match &error {
             crate::buildkit::Error::Sink(_) => Kind::Config,
-            crate::buildkit::Error::Step(_) => Kind::Step,
+            crate::buildkit::Error::Step(_) | crate::buildkit::Error::Timeout(_) => Kind::Step,
             crate::buildkit::Error::Cancelled => Kind::Cancelled,
             _ => Kind::Buildkit,
         };

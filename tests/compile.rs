@@ -84,6 +84,21 @@ fn melanges_other_flags_are_taken() {
 }
 
 #[test]
+fn the_command_lines_word_on_machine_and_time_counts() {
+    let env = TestEnv::new();
+    let recipe = "package: {name: a, version: 1, timeout: 2h, resources: {cpu: 1, disk: 1Gi}}\n";
+    env.write("r.yaml", recipe);
+    let said = compile(&env, &["r.yaml", "--cpu=8", "--memory", "16Gi", "--timeout", "1h30m"]);
+    assert_eq!(
+        json(&said)["package"]["resources"],
+        serde_json::json!({ "cpu": "8", "memory": "16Gi", "disk": "1Gi" })
+    );
+    assert_eq!(json(&said)["package"]["timeout"], 5_400_000_000_000_i64);
+    let said = compile(&env, &["r.yaml", "--timeout", "soon"]);
+    assert!(said.starts_with("exit: 2\n") && said.contains("such as `30m`"), "{said}");
+}
+
+#[test]
 fn mistakes_are_told_and_nothing_is_printed() {
     let env = TestEnv::new();
     env.write("r.yaml", "package: {name: a, version: 1}\npipeline:\n  - uses: fetsh\n");

@@ -19,6 +19,7 @@ pub fn plan() -> Plan {
         capabilities: melange2::plan::Capabilities::default(),
         steps: Vec::new(),
         packages: vec![package("hello")],
+        timeout: None,
         compiled: Compiled(serde_json::Value::Null),
         warnings: melange2::diagnostic::Diagnostics::default(),
     }

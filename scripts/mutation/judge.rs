@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Result, bail, ensure};
-use melange2::arch::{Arch, Libc};
+use melange2::arch::Arch;
 use melange2::config::{self, Step};
 use melange2::diagnostic::{Diagnostic, Diagnostics};
 use melange2::digest::Sha256;
@@ -176,16 +176,7 @@ fn uses(steps: &[Step], names: &mut Vec<String>) {
 
 /// Stages 2 and 3, with a stand-in for the environment.
 fn render(config: &config::Config, pipeline_dirs: &[PathBuf]) -> Result<(), Diagnostics> {
-    let context = Context {
-        arch: Arch::X86_64,
-        libc: Libc::Gnu,
-        pipeline_dirs: pipeline_dirs.to_vec(),
-        vars: Default::default(),
-        env: Default::default(),
-        build_options: Vec::new(),
-        package_append: Vec::new(),
-        commit: String::new(),
-    };
+    let context = Context { pipeline_dirs: pipeline_dirs.to_vec(), ..Context::new(Arch::X86_64) };
     let Some(plan) = plan::resolve(config, &context)? else { return Ok(()) };
     let environment = Environment {
         dir: PathBuf::from("layout"),

@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::dockerfile::{Context, Spec};
 
@@ -39,6 +40,8 @@ pub struct RunOptions {
     /// Where output that comes faster than it is taken waits, when it is much; `None` is where
     /// temporary files are.
     pub spool: Option<PathBuf>,
+    /// How long the solve may take.
+    pub timeout: Option<Duration>,
 }
 
 impl RunOptions {
@@ -280,6 +283,7 @@ mod tests {
             import_cache: vec!["type=registry,ref=r/c".into()],
             export_cache: vec!["type=registry,ref=r/c,mode=max".into()],
             spool: None,
+            timeout: None,
         };
         let places = Places::real(&spec, Path::new("/tmp/run"));
         let line = shell_line(&build(&spec, &places, &Output::TarStream, &options));

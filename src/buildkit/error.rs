@@ -38,6 +38,9 @@ pub enum Error {
     /// A step of the recipe failed.
     #[error("step failed with exit code {}", .0.exit_code)]
     Step(StepFailure),
+    /// The build took longer than it may.
+    #[error("the build took longer than its timeout of {0:?}")]
+    Timeout(Duration),
     /// A signal.
     #[error("cancelled")]
     Cancelled,
@@ -54,6 +57,9 @@ impl Error {
                 tried.iter().map(|place| format!("looked at {place}")).collect()
             }
             Error::Unsupported { hint, .. } => vec![hint.clone()],
+            Error::Timeout(_) => {
+                vec!["give it more by `--timeout`, or by the recipe's `timeout`".to_owned()]
+            }
             _ => Vec::new(),
         }
     }

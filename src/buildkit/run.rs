@@ -5,6 +5,7 @@
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path};
+use std::time::Instant;
 
 use fs_err as fs;
 
@@ -69,13 +70,18 @@ pub(super) fn run_watched<T: Send>(
         traffic.update(status);
         patience.note(traffic.wait(), traffic.beat());
     };
-    let is_hopeless = || patience.is_exhausted(&|| Ok(()));
+    let begin = Instant::now();
+    let late = || options.timeout.filter(|timeout| begin.elapsed() >= *timeout);
+    let is_hopeless = || late().is_some() || patience.is_exhausted(&|| Ok(()));
     let (finished, tail) =
         solve(connection, spec, options, &Output::TarStream, take, is_hopeless, sink)?;
     let succeeded = finished.status.success();
     progress.finish(succeeded, reporter);
     if signal::cancelled() {
         return Err(Error::Cancelled);
+    }
+    if let Some(timeout) = late().filter(|_| !succeeded) {
+        return Err(Error::Timeout(timeout));
     }
     match finished.sink {
         // The sink gave up of itself, and buildctl was stopped because of that.

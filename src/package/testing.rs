@@ -22,6 +22,7 @@ pub fn plan(names: &[&str]) -> Plan {
         capabilities: Capabilities::default(),
         steps: Vec::new(),
         packages: names.iter().map(package).collect(),
+        timeout: None,
         compiled: Compiled(serde_json::Value::Null),
         warnings: Diagnostics::default(),
     }

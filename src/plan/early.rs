@@ -46,8 +46,27 @@ pub(super) fn expand(config: &Config, context: &Context, problems: &mut Diagnost
     for steps in std::iter::once(&mut config.pipeline).chain(subpackages) {
         steps.iter_mut().for_each(hand_down);
     }
-    config.package.resources.get_or_insert_with(Resources::default);
+    override_resources(&mut config, context);
     Early { config, variables }
+}
+
+/// The command line's word on the machine and the time counts. Only `timeout` does anything here.
+fn override_resources(config: &mut Config, context: &Context) {
+    let resources = config.package.resources.get_or_insert_with(Resources::default);
+    let wanted = &context.resources;
+    for (text, value) in [
+        (&mut resources.cpu, &wanted.cpu),
+        (&mut resources.cpumodel, &wanted.cpumodel),
+        (&mut resources.memory, &wanted.memory),
+        (&mut resources.disk, &wanted.disk),
+    ] {
+        if let Some(value) = value {
+            text.value.clone_from(value);
+        }
+    }
+    if let Some(timeout) = &context.timeout {
+        config.package.timeout = timeout.clone();
+    }
 }
 
 /// Options change variables before these are used anywhere (upstream changes them too late).

@@ -23,10 +23,12 @@ mod variables;
 mod word;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use crate::arch::Arch;
+use crate::config::GoDuration;
 use crate::diagnostic::{Diagnostics, Span, Spanned};
 
 pub use audit::{Audit, AuditStep, audit};
@@ -50,6 +52,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is emitted: the main package first.
     pub packages: Vec<Package>,
+    /// How long the build may take.
+    pub timeout: Option<Duration>,
     /// `.melange.yaml`: the compiled recipe without locked versions.
     pub compiled: Compiled,
     /// What deserves a look although the recipe can be built.
@@ -217,6 +221,23 @@ pub struct Context {
     pub package_append: Vec<String>,
     /// `--git-commit`: the default of `package.commit`.
     pub commit: String,
+    /// `--cpu` and its like.
+    pub resources: Resources,
+    /// `--timeout`, instead of the package's own.
+    pub timeout: Option<GoDuration>,
+}
+
+/// What replaces parts of `package.resources`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// `--cpu`
+    pub cpu: Option<String>,
+    /// `--cpumodel`
+    pub cpumodel: Option<String>,
+    /// `--memory`
+    pub memory: Option<String>,
+    /// `--disk`
+    pub disk: Option<String>,
 }
 
 impl Context {
@@ -231,6 +252,8 @@ impl Context {
             build_options: Vec::new(),
             package_append: Vec::new(),
             commit: String::new(),
+            resources: Resources::default(),
+            timeout: None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A recipe and the command line to a plan. Stage 2's entry.
 
+use std::time::Duration;
+
 use super::compile::{Compiled as CompiledStep, Compiler};
 use super::early::{self, Early};
 use super::library::Library;
@@ -9,7 +11,7 @@ use super::{
     Capabilities, Compiled, Context, Plan, Wanted, check, check_environment, environment, package,
 };
 use crate::config::field::Field;
-use crate::config::{Config, Step, Subpackage, Test, Text};
+use crate::config::{Config, GoDuration, Step, Subpackage, Test, Text};
 use crate::diagnostic::{Diagnostics, Severity};
 
 /// What a recipe means for one architecture, or everything that is wrong with it.
@@ -116,6 +118,7 @@ impl Build {
             },
             steps,
             packages,
+            timeout: timeout(&self.config.package.timeout),
             compiled: self.into_json(),
             warnings: Diagnostics::default(),
         }
@@ -156,6 +159,12 @@ impl Build {
         }
         Compiled(config.json())
     }
+}
+
+/// None, or nothing, is no limit.
+fn timeout(duration: &GoDuration) -> Option<Duration> {
+    let nanoseconds = u64::try_from(duration.nanoseconds).ok()?;
+    (nanoseconds > 0).then_some(Duration::from_nanos(nanoseconds))
 }
 
 fn into_steps(steps: Vec<CompiledStep>) -> Vec<Step> {

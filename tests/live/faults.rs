@@ -68,6 +68,23 @@ fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
     });
 }
 
+#[test]
+fn a_build_that_takes_too_long_is_ended() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let (port, _rung) = doorbell();
+    env.write("sleeper.yaml", sleeper(port).replace("epoch: 0", "epoch: 0\n  timeout: 1h"));
+    let output = lab.build(&env, "sleeper.yaml").args(["--timeout", "5s"]).output().unwrap();
+    let text = env.text(&output);
+    assert!(text.starts_with("exit: 1\n"), "{text}");
+    assert!(text.contains("longer than its timeout of 5s") && text.contains("--timeout"), "{text}");
+    assert_eq!(written(&env), [] as [&str; 0]);
+    eventually("the step ends", || {
+        let processes = Command::new("pgrep").args(["-f", &format!("127.0.0.1:{port}")]).output();
+        processes.unwrap().stdout.is_empty()
+    });
+}
+
 /// The private daemon is named after its state directory.
 fn kill_daemon(state: &std::path::Path) {
     let pattern = format!("buildkitd.*{}", state.display());

@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 
 use crate::arch::{Arch, Libc};
 use crate::build_config::BuildConfig;
+use crate::config::GoDuration;
 use crate::error::{Error, Result};
+use crate::plan::Resources;
 use crate::ui::Ui;
 
 /// Names that are looked for when no recipe is given, melange's.
@@ -47,6 +49,21 @@ pub struct PlanArgs {
         value_parser = parse_libc
     )]
     libc: Libc,
+    /// CPUs that the build should have, instead of the recipe's `resources`: recorded, not enforced.
+    #[arg(long, value_name = "N")]
+    cpu: Option<String>,
+    /// The same for the CPU's model.
+    #[arg(long, value_name = "MODEL")]
+    cpumodel: Option<String>,
+    /// The same for memory.
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// The same for disk.
+    #[arg(long, value_name = "SIZE")]
+    disk: Option<String>,
+    /// How long the build may take, such as `1h30m`, instead of the recipe's `timeout`.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<GoDuration>,
     /// Commit of the recipe [default: HEAD where the recipe lies].
     #[arg(long, value_name = "COMMIT")]
     git_commit: Option<String>,
@@ -64,6 +81,13 @@ impl PlanArgs {
         config.vars = self.vars_file.as_deref().map(vars_file).transpose()?.unwrap_or_default();
         config.env = env_files(&self.env_file, ui)?;
         config.build_options.clone_from(&self.build_option);
+        config.resources = Resources {
+            cpu: self.cpu.clone(),
+            cpumodel: self.cpumodel.clone(),
+            memory: self.memory.clone(),
+            disk: self.disk.clone(),
+        };
+        config.timeout.clone_from(&self.timeout);
         config.libc = self.libc;
         config.commit.clone_from(&self.git_commit);
         Ok(config)
@@ -102,6 +126,10 @@ fn parse_libc(text: &str) -> Result<Libc, String> {
         "musl" => Ok(Libc::Musl),
         _ => Err("expected `gnu` or `musl`".to_owned()),
     }
+}
+
+fn parse_duration(text: &str) -> Result<GoDuration, String> {
+    GoDuration::parse(text).ok_or_else(|| "expected units, such as `30m` or `1h30m`".to_owned())
 }
 
 /// `host` and `all` stand alone or among others; the result is sorted and holds each once.

@@ -7,7 +7,7 @@ use crate::config::field::{Condition, Dict, Field, Text};
 use crate::config::reader::Reader;
 use crate::config::record::record;
 use crate::config::yaml::Node;
-use crate::diagnostic::{Diagnostic, Spanned};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 
 record! {
     /// The main package.
@@ -226,6 +226,14 @@ pub struct GoDuration {
     pub text: Text,
     /// Nanoseconds.
     pub nanoseconds: i64,
+}
+
+impl GoDuration {
+    /// Reads one; `None` if it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let nanoseconds = nanoseconds(text)?;
+        Some(Self { text: Text::new(text.to_owned(), Span::default()), nanoseconds })
+    }
 }
 
 impl Field for GoDuration {
