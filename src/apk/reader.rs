@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::key::{Algorithm, KeyRing};
+use super::key::{Algorithm, KeyRing, Message};
 use super::pkginfo::PkgInfo;
 use super::tar::{Kind, Reader};
 use super::{Error, gzip};
@@ -107,7 +107,7 @@ impl Apk {
     /// This covers the control segment; the data segment is covered by [`Apk::verify_data`].
     pub fn verify_signature(&self, keys: &KeyRing) -> Result<&str, Error> {
         let name = self.path.display();
-        any_fits(&self.signatures, keys, &self.control)
+        any_fits(&self.signatures, keys, &Message::new(&self.control))
             .map(|signature| signature.key.as_str())
             .map_err(|problem| Error::Untrusted(format!("`{name}` is not trusted: {problem}")))
     }
@@ -195,11 +195,12 @@ pub(super) fn signatures(content: &[u8]) -> Result<Option<Vec<Signature>>, Error
 pub(super) fn any_fits<'a>(
     signatures: &'a [Signature],
     keys: &KeyRing,
-    message: &[u8],
+    message: &Message<'_>,
 ) -> Result<&'a Signature, String> {
     let mut problems = Vec::new();
     for signature in signatures.iter().take(MAX_SIGNATURES) {
-        match keys.verify(&signature.key, signature.algorithm, message, &signature.bytes) {
+        let (key, algorithm) = (&signature.key, signature.algorithm);
+        match keys.verify_message(key, algorithm, message, &signature.bytes) {
             Ok(()) => return Ok(signature),
             Err(error) => problems.push(error.to_string()),
         }

@@ -17,12 +17,6 @@ use super::http::{Client, Failure};
 use crate::digest::Sha256;
 use crate::fsutil::{FileLock, write_atomic};
 
-/// A file and its digest.
-pub(super) struct Document {
-    pub(super) bytes: Vec<u8>,
-    pub(super) digest: Sha256,
-}
-
 /// What the server said of the copy in the cache.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Meta {
@@ -32,21 +26,13 @@ struct Meta {
     sha256: String,
 }
 
-impl Document {
-    /// Takes bytes from elsewhere.
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
-        let digest = Sha256::of(&bytes);
-        Self { bytes, digest }
-    }
-}
-
 /// Fetches a file of at most `limit` bytes, or has the copy in the cache confirmed.
 pub(super) fn get(
     client: &Client,
     cache_dir: &Path,
     address: &RemoteAddress,
     limit: u64,
-) -> Result<Document, Error> {
+) -> Result<Vec<u8>, Error> {
     let key = Sha256::of(address.url().as_bytes()).to_string();
     let directory = cache_dir.join("http").join(&key[..32]);
     let _lock = FileLock::exclusive(&directory.join("lock"))?;
@@ -65,28 +51,27 @@ pub(super) fn get(
         }
     })?;
     match (answer, copy) {
-        (None, Some((_, document))) => Ok(document),
+        (None, Some((_, bytes))) => Ok(bytes),
         (None, None) => Err(Error::Fetch {
             url: address.to_string(),
             problem: "the server confirmed a copy that it was not asked about".to_owned(),
         }),
         (Some((meta, bytes)), _) => {
-            let document = Document::new(bytes);
-            let meta = Meta { sha256: document.digest.to_string(), ..meta };
             if meta.etag.is_some() || meta.last_modified.is_some() {
-                write_atomic(&body_path, &document.bytes)?;
+                let meta = Meta { sha256: Sha256::of(&bytes).to_string(), ..meta };
+                write_atomic(&body_path, &bytes)?;
                 write_atomic(&meta_path, &serde_json::to_vec(&meta).unwrap_or_default())?;
             }
-            Ok(document)
+            Ok(bytes)
         }
     }
 }
 
 /// The copy in the cache, if it is whole.
-fn read_copy(body_path: &Path, meta_path: &Path) -> Option<(Meta, Document)> {
+fn read_copy(body_path: &Path, meta_path: &Path) -> Option<(Meta, Vec<u8>)> {
     let meta: Meta = serde_json::from_slice(&fs_err::read(meta_path).ok()?).ok()?;
-    let document = Document::new(fs_err::read(body_path).ok()?);
-    (document.digest.to_string() == meta.sha256).then_some((meta, document))
+    let bytes = fs_err::read(body_path).ok()?;
+    (Sha256::of(&bytes).to_string() == meta.sha256).then_some((meta, bytes))
 }
 
 fn conditions(meta: &Meta) -> Vec<(&'static str, String)> {

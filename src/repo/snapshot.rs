@@ -1,9 +1,9 @@
 //! Catalogs kept on disk, so that an index that was seen before need not be unpacked again.
 //!
-//! A snapshot only spares the parsing. The archive it was made from is fetched (or confirmed),
-//! hashed and its signature verified every time; the archive's digest is the snapshot's name and
-//! goes into its authentication code. The code's key belongs to this user and lies outside the
-//! cache: whoever can write to the cache, or brings one along from elsewhere, can't make a
+//! A snapshot only spares the parsing. The archive it was made from is fetched (or confirmed), and
+//! its signature verified every time; the digest over which the signature is made is the snapshot's
+//! name and goes into its authentication code. The code's key belongs to this user and lies outside
+//! the cache: whoever can write to the cache, or brings one along from elsewhere, can't make a
 //! snapshot that is believed. What does not fit is read as absent, and made again.
 
 use std::io::Write as _;

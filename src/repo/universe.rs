@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::address::{Address, RemoteAddress};
-use super::cache::{self, Document};
+use super::cache;
 use super::catalog::{self, Catalog};
 use super::http::Client;
 use super::snapshot::Snapshots;
@@ -247,7 +247,7 @@ fn load_keys(client: &Client, options: &Options) -> Result<KeyRing, Error> {
                 fs_err::read(path).map_err(|error| invalid(error.to_string()))?
             }
             Address::Remote(remote) => {
-                cache::get(client, &options.cache_dir, remote, LARGEST_KEY)?.bytes
+                cache::get(client, &options.cache_dir, remote, LARGEST_KEY)?
             }
         };
         keys.add(&name, &pem).map_err(|error| invalid(error.to_string()))?;
@@ -267,9 +267,9 @@ impl Opener<'_> {
     fn catalog(&self, directory: &Address) -> Result<Option<Catalog>, Error> {
         let address = directory.join(&["APKINDEX.tar.gz"]);
         let in_index = |source| Error::Format { location: address.to_string(), source };
-        let document = match &address {
+        let archive = match &address {
             Address::Local(path) => match fs_err::read(path) {
-                Ok(bytes) => Document::new(bytes),
+                Ok(bytes) => bytes,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error.into()),
             },
@@ -277,14 +277,16 @@ impl Opener<'_> {
                 cache::get(self.client, &self.options.cache_dir, remote, LARGEST_INDEX)?
             }
         };
+        let opened = apk::index::Opened::new(&archive).map_err(in_index)?;
         if !self.options.ignore_signatures {
-            apk::index::verify(&document.bytes, self.keys).map_err(in_index)?;
+            opened.verify(self.keys).map_err(in_index)?;
         }
-        if let Some(catalog) = self.snapshots.load(&document.digest) {
+        let digest = opened.digest();
+        if let Some(catalog) = self.snapshots.load(&digest) {
             return Ok(Some(catalog));
         }
-        let catalog = read_index(&document.bytes).map_err(in_index)?.ok_or_else(too_large)?;
-        self.snapshots.store(&document.digest, &catalog);
+        let catalog = read_index(&archive).map_err(in_index)?.ok_or_else(too_large)?;
+        self.snapshots.store(&digest, &catalog);
         Ok(Some(catalog))
     }
 }

@@ -7,11 +7,12 @@ use std::io::Read;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::apk::key::{KeyRing, Signer};
+use crate::apk::key::{KeyRing, Message, Signer};
 use crate::apk::reader::{Signature, any_fits, signatures};
 use crate::apk::tar::{Reader, Writer};
 use crate::apk::writer::{append_root, signature_member};
 use crate::apk::{Error, gzip};
+use crate::digest::Sha256;
 
 /// The most that an index may have, unpacked: some 600,000 packages.
 const MAX_INDEX: u64 = 512 << 20;
@@ -139,10 +140,38 @@ pub fn sign(archive: &[u8], signer: &Signer) -> Result<Vec<u8>, Error> {
 /// Verifies `APKINDEX.tar.gz`: one of its signatures was made by a key of the ring, whose name is
 /// returned. An index without signature is an error.
 pub fn verify(archive: &[u8], keys: &KeyRing) -> Result<String, Error> {
-    let (signatures, index) = split(archive)?;
-    any_fits(&signatures.unwrap_or_default(), keys, index)
-        .map(|signature| signature.key.clone())
-        .map_err(|problem| Error::Untrusted(format!("the index is not trusted: {problem}")))
+    Opened::new(archive)?.verify(keys)
+}
+
+/// An archive whose signatures were read, and the index not yet.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    signatures: Vec<Signature>,
+    index: Message<'a>,
+}
+
+impl<'a> Opened<'a> {
+    /// Reads the signatures.
+    ///
+    /// # Errors
+    /// `Malformed` if the archive does not begin as an index does.
+    pub fn new(archive: &'a [u8]) -> Result<Self, Error> {
+        let (signatures, index) = split(archive)?;
+        Ok(Self { signatures: signatures.unwrap_or_default(), index: Message::new(index) })
+    }
+
+    /// As [`verify()`].
+    pub fn verify(&self, keys: &KeyRing) -> Result<String, Error> {
+        any_fits(&self.signatures, keys, &self.index)
+            .map(|signature| signature.key.clone())
+            .map_err(|problem| Error::Untrusted(format!("the index is not trusted: {problem}")))
+    }
+
+    /// The digest of what signatures are made over and what is unpacked: the archive without its
+    /// signatures. Verifying takes the same digest, so it is computed once.
+    pub fn digest(&self) -> Sha256 {
+        self.index.sha256()
+    }
 }
 
 /// The signatures, `None` if it is not signed, and the index without them.

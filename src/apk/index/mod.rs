@@ -20,7 +20,7 @@ use super::Error;
 use super::key::Signer;
 use crate::fsutil::{AtomicFile, FileLock};
 
-pub use archive::{Unpacked, is_signed, sign, unpack, unpack_text, verify};
+pub use archive::{Opened, Unpacked, is_signed, sign, unpack, unpack_text, verify};
 
 /// A package in an index. Fields are as in the text, lists split at blanks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

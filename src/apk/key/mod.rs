@@ -5,6 +5,7 @@
 //! name alone.
 
 mod der;
+mod message;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 
+pub use message::Message;
 pub use ring::KeyRing;
 
 use super::Error;

@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 
-use super::{Algorithm, MIN_BITS, der, malformed};
+use super::{Algorithm, MIN_BITS, Message, der, malformed};
 use crate::apk::Error;
 
 /// Public keys by file name.
@@ -76,16 +76,31 @@ impl KeyRing {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), Error> {
+        self.verify_message(name, algorithm, &Message::new(message), signature)
+    }
+
+    /// As [`KeyRing::verify`], for one of several questions about the same bytes.
+    pub fn verify_message(
+        &self,
+        name: &str,
+        algorithm: Algorithm,
+        message: &Message<'_>,
+        signature: &[u8],
+    ) -> Result<(), Error> {
         let bare = name.strip_suffix(".rsa.pub");
         let key = self.keys.get(name).or_else(|| self.keys.get(bare?));
         let Some(key) = key else {
             return Err(Error::Untrusted(format!("the signing key `{name}` is not trusted")));
         };
-        let parameters = match algorithm {
-            Algorithm::RsaSha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            Algorithm::RsaSha256 => &RSA_PKCS1_2048_8192_SHA256,
+        let verified = match algorithm {
+            Algorithm::RsaSha1 => {
+                UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, &key.der)
+                    .verify(message.bytes(), signature)
+            }
+            Algorithm::RsaSha256 => UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.der)
+                .verify_digest(message.digest(), signature),
         };
-        UnparsedPublicKey::new(parameters, &key.der).verify(message, signature).map_err(|_| {
+        verified.map_err(|_| {
             Error::Untrusted(format!("the signature of the key `{name}` does not fit"))
         })
     }
