@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,7 +20,7 @@ use crate::apk::dependency::Atom;
 use crate::apk::key::KeyRing;
 use crate::apk::reader::Apk;
 use crate::arch::Arch;
-use crate::digest::Sha1;
+use crate::digest::{Sha1, Sha256};
 
 /// The most that an index may have, as it is sent.
 const LARGEST_INDEX: u64 = 512 << 20;
@@ -41,6 +42,8 @@ pub struct Universe {
     /// Where each repository's packages of this architecture are.
     addresses: Vec<Address>,
     warnings: Vec<String>,
+    /// Waited for when this is dropped.
+    _storing: Vec<Storing>,
 }
 
 impl std::fmt::Debug for Universe {
@@ -88,14 +91,16 @@ impl Universe {
             .map(|spec| Ok(Address::parse(&spec.location)?.join(&[arch.apk()])))
             .collect::<Result<_, Error>>()?;
         let catalogs = in_parallel(&addresses, |address| opener.catalog(address))?;
-        let mut warnings = Vec::new();
-        let mut repositories = Vec::new();
+        let (mut warnings, mut repositories, mut storing) = (Vec::new(), Vec::new(), Vec::new());
         for ((spec, address), catalog) in specs.iter().zip(&addresses).zip(catalogs) {
             let catalog = match catalog {
-                Some(catalog) => catalog,
+                Some(opened) => {
+                    storing.push(opened.storing);
+                    opened.catalog
+                }
                 None => {
                     warnings.push(format!("there is no `APKINDEX.tar.gz` in `{address}`"));
-                    empty_catalog()?
+                    Arc::new(empty_catalog()?)
                 }
             };
             repositories.push(Repository { tag: spec.tag.clone(), catalog });
@@ -110,6 +115,7 @@ impl Universe {
             repositories,
             addresses,
             warnings,
+            _storing: storing,
         })
     }
 
@@ -246,9 +252,7 @@ fn load_keys(client: &Client, options: &Options) -> Result<KeyRing, Error> {
             Address::Local(path) => {
                 fs_err::read(path).map_err(|error| invalid(error.to_string()))?
             }
-            Address::Remote(remote) => {
-                cache::get(client, &options.cache_dir, remote, LARGEST_KEY)?
-            }
+            Address::Remote(remote) => cache::get(client, &options.cache_dir, remote, LARGEST_KEY)?,
         };
         keys.add(&name, &pem).map_err(|error| invalid(error.to_string()))?;
     }
@@ -264,7 +268,7 @@ struct Opener<'a> {
 
 impl Opener<'_> {
     /// The catalog of a repository; `None` for a directory without an index.
-    fn catalog(&self, directory: &Address) -> Result<Option<Catalog>, Error> {
+    fn catalog(&self, directory: &Address) -> Result<Option<Opened>, Error> {
         let address = directory.join(&["APKINDEX.tar.gz"]);
         let in_index = |source| Error::Format { location: address.to_string(), source };
         let archive = match &address {
@@ -282,12 +286,53 @@ impl Opener<'_> {
             opened.verify(self.keys).map_err(in_index)?;
         }
         let digest = opened.digest();
-        if let Some(catalog) = self.snapshots.load(&digest) {
-            return Ok(Some(catalog));
+        // Not before here: what is not trusted is not unpacked, and leaves nothing behind.
+        let archive = Arc::new(archive);
+        let (again, snapshots) = (Arc::clone(&archive), self.snapshots.clone());
+        let parse = move || {
+            let catalog = read_index(&again).ok().flatten()?;
+            snapshots.store(&digest, &catalog);
+            Some(catalog)
+        };
+        if let Some(catalog) = self.snapshots.load(&digest, parse) {
+            return Ok(Some(Opened { catalog: Arc::new(catalog), storing: Storing(None) }));
         }
         let catalog = read_index(&archive).map_err(in_index)?.ok_or_else(too_large)?;
-        self.snapshots.store(&digest, &catalog);
-        Ok(Some(catalog))
+        let catalog = Arc::new(catalog);
+        let storing = Storing::begin(self.snapshots.clone(), digest, Arc::clone(&catalog));
+        Ok(Some(Opened { catalog, storing }))
+    }
+}
+
+/// An index that is trusted.
+struct Opened {
+    catalog: Arc<Catalog>,
+    storing: Storing,
+}
+
+/// A snapshot that is being written, if any is, while its catalog is in use already.
+struct Storing(Option<JoinHandle<()>>);
+
+impl Storing {
+    fn begin(snapshots: Snapshots, digest: Sha256, catalog: Arc<Catalog>) -> Self {
+        let thread = std::thread::Builder::new().name("snapshot".to_owned());
+        match thread.spawn(move || snapshots.store(&digest, &catalog)) {
+            Ok(thread) => Self(Some(thread)),
+            Err(error) => {
+                tracing::debug!("failed to keep a parsed index: {error}");
+                Self(None)
+            }
+        }
+    }
+}
+
+impl Drop for Storing {
+    /// The process must not end before it is done.
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // A panic was reported by its thread; it costs no more than the snapshot.
+            let _ = thread.join();
+        }
     }
 }
 

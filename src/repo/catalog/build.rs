@@ -155,22 +155,20 @@ impl Builder {
         self.offsets.push(u32::try_from(self.text.len()).ok()?);
         let size = super::HEADER
             + self.offsets.len() * 4
-            + (self.names.len() + self.conditions.len()) * super::SLOT
-            + self.text.len();
-        let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(&MAGIC);
+            + (self.names.len() + self.conditions.len()) * super::SLOT;
+        let mut head = Vec::with_capacity(size);
+        head.extend_from_slice(&MAGIC);
         for count in counts {
-            bytes.extend_from_slice(&u32::try_from(count).ok()?.to_le_bytes());
+            head.extend_from_slice(&u32::try_from(count).ok()?.to_le_bytes());
         }
         for offset in &self.offsets {
-            bytes.extend_from_slice(&offset.to_le_bytes());
+            head.extend_from_slice(&offset.to_le_bytes());
         }
         for (hash, number) in self.names.iter().chain(&self.conditions) {
-            bytes.extend_from_slice(&hash.to_le_bytes());
-            bytes.extend_from_slice(&number.to_le_bytes());
+            head.extend_from_slice(&hash.to_le_bytes());
+            head.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.extend_from_slice(&self.text);
-        Catalog::from_bytes(bytes)
+        Catalog::in_memory(head, self.text)
     }
 }
 
@@ -184,6 +182,12 @@ mod tests {
 
     fn catalog() -> Catalog {
         build(TEXT.as_bytes()).unwrap()
+    }
+
+    fn names(catalog: &Catalog) -> Vec<String> {
+        let mut names = Vec::new();
+        catalog.each_name(|name| names.push(name.to_owned()));
+        names
     }
 
     #[test]
@@ -222,14 +226,15 @@ mod tests {
             for piece in text.as_bytes().chunks(size) {
                 builder.read(piece).unwrap();
             }
-            assert_eq!(builder.finish().unwrap().as_bytes(), whole.as_bytes(), "{size}");
+            let pieces = builder.finish().unwrap();
+            assert_eq!(pieces.head(), whole.head(), "{size}");
+            assert_eq!(pieces.text(), whole.text(), "{size}");
         }
     }
 
     #[test]
     fn all_names_are_listed() {
-        let catalog = catalog();
-        assert_eq!(catalog.all_names().collect::<Vec<_>>(), ["foo", "cmd:foo", "virtual", "bar"]);
+        assert_eq!(names(&catalog()), ["foo", "cmd:foo", "virtual", "bar"]);
     }
 
     #[test]
@@ -242,32 +247,55 @@ mod tests {
             checksum('I')
         );
         let catalog = build(text.as_bytes()).unwrap();
-        assert_eq!(catalog.all_names().collect::<Vec<_>>(), ["a", "c", "d", "e"]);
+        assert_eq!(names(&catalog), ["a", "c", "d", "e"]);
     }
 
     #[test]
     fn bytes_are_taken_back_only_whole() {
-        let bytes = catalog().as_bytes().to_vec();
-        assert_eq!(Catalog::from_bytes(bytes.clone()).unwrap().len(), 2);
-        for size in 0..bytes.len() {
-            assert!(Catalog::from_bytes(bytes[..size].to_vec()).is_none(), "{size}");
+        let catalog = catalog();
+        let (head, text) = (catalog.head(), catalog.text().unwrap());
+        let take =
+            |head: &[u8], text: &[u8]| Catalog::in_memory(head.to_vec(), text.to_vec()).is_some();
+        assert!(take(head, text));
+        for size in 0..head.len() {
+            assert!(!take(&head[..size], text), "{size}");
         }
+        assert!(!take(head, &text[1..]));
+    }
+
+    #[test]
+    fn a_package_is_found_in_its_group() {
+        let many = u32::try_from(3 * crate::repo::catalog::GROUP + 5).unwrap();
+        let text: String = (0..many).map(|number| format!("P:p{number}\nV:{number}\n\n")).collect();
+        let catalog = build(text.as_bytes()).unwrap();
+        for number in 0..many {
+            assert_eq!(catalog.package(number).label(), format!("p{number}-{number}"));
+        }
+        assert_eq!(catalog.package(many).name, "");
+        assert_eq!(names(&catalog).len(), many as usize);
+        let groups: Vec<_> = catalog.groups().collect();
+        assert_eq!(groups.len(), 4);
+        assert_eq!(groups[3].end, catalog.text().unwrap().len());
     }
 
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(text: Vec<u8>, damage: Vec<(usize, u8)>) {
             let _ = build(&text);
-            let mut bytes = catalog().as_bytes().to_vec();
+            let mut head = catalog().head().to_vec();
+            let mut text = catalog().text().unwrap().to_vec();
             for (at, byte) in damage {
-                let at = at % bytes.len();
-                bytes[at] = byte;
+                let at = at % (head.len() + text.len());
+                match at.checked_sub(head.len()) {
+                    Some(at) => text[at] = byte,
+                    None => head[at] = byte,
+                }
             }
-            if let Some(catalog) = Catalog::from_bytes(bytes) {
+            if let Some(catalog) = Catalog::in_memory(head, text) {
                 let _ = catalog.package(0);
                 let _ = catalog.package(1);
                 let _ = catalog.providers("foo").count();
-                let _ = catalog.all_names().take(100).count();
+                catalog.each_name(|_| ());
             }
         }
     }

@@ -261,6 +261,12 @@ fn similar(pool: &Pool<'_>, wanted: &str) -> Option<String> {
         let distance = strsim::osa_distance(name, wanted);
         (distance <= limit).then_some((distance, name.to_owned()))
     };
-    let names = pool.repositories().iter().flat_map(|repository| repository.catalog.all_names());
-    names.filter_map(close).min().map(|(_, name)| name)
+    let mut best: Option<(usize, String)> = None;
+    for repository in pool.repositories() {
+        repository.catalog.each_name(|name| {
+            // Of equals, the first in the alphabet.
+            best = best.take().into_iter().chain(close(name)).min();
+        });
+    }
+    best.map(|(_, name)| name)
 }

@@ -34,6 +34,8 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::apk::dependency::Atom;
 use crate::arch::Arch;
 
@@ -46,7 +48,7 @@ pub(super) struct Repository {
     /// `@tag`, without the `@`.
     pub(super) tag: Option<String>,
     /// What it holds.
-    pub(super) catalog: Catalog,
+    pub(super) catalog: Arc<Catalog>,
 }
 
 /// A package that was chosen.

@@ -23,7 +23,8 @@ pub(super) fn repository(tag: Option<&str>, lines: &str) -> Repository {
         }
         text.push('\n');
     }
-    Repository { tag: tag.map(str::to_owned), catalog: catalog::build(text.as_bytes()).unwrap() }
+    let catalog = catalog::build(text.as_bytes()).unwrap().into();
+    Repository { tag: tag.map(str::to_owned), catalog }
 }
 
 /// The packages as a line, or the error with its hints.

@@ -1,5 +1,7 @@
 //! What is refused, and what is taken.
 
+use std::path::PathBuf;
+
 use fs_err as fs;
 use insta::assert_snapshot;
 
@@ -24,6 +26,48 @@ fn a_tampered_index_is_refused() {
     bytes[last] ^= 1;
     fs::write(fixture.index(), bytes).unwrap();
     assert_snapshot!(failure(&fixture, None, fixture.open_local()), @"$ROOT/packages/x86_64/APKINDEX.tar.gz: the index is not trusted: the signature of the key `good.rsa.pub` does not fit");
+}
+
+/// The files of the snapshots.
+fn snapshots(fixture: &Fixture) -> Vec<PathBuf> {
+    let entries = fs::read_dir(fixture.path("cache/snapshots")).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn an_index_that_is_not_trusted_leaves_no_snapshot() {
+    let fixture = Fixture::new();
+    for signer in [None, Some(&*OTHER_KEY)] {
+        fixture.write_index(signer);
+        fixture.open_local().unwrap_err();
+        assert_eq!(snapshots(&fixture), Vec::<PathBuf>::new());
+    }
+    // What can't be unpacked either is not trusted in the first place.
+    fixture.write_index(Some(&KEY));
+    let whole = fs::read(fixture.index()).unwrap();
+    fs::write(fixture.index(), &whole[..whole.len() - 20]).unwrap();
+    assert_snapshot!(failure(&fixture, None, fixture.open_local()), @"$ROOT/packages/x86_64/APKINDEX.tar.gz: the index is not trusted: the signature of the key `good.rsa.pub` does not fit");
+    assert_eq!(snapshots(&fixture), Vec::<PathBuf>::new());
+
+    fs::write(fixture.index(), whole).unwrap();
+    drop(fixture.open_local().unwrap());
+    assert_eq!(snapshots(&fixture).len(), 1);
+}
+
+#[test]
+fn a_damaged_snapshot_is_not_believed_and_made_again() {
+    let fixture = Fixture::new();
+    let chosen = choose(&fixture.open_local().unwrap());
+    let [snapshot] = snapshots(&fixture).try_into().unwrap();
+    let whole = fs::read(&snapshot).unwrap();
+    // In the head, and in the lines of the last package.
+    for at in [whole.len() / 2, whole.len() - 2] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&snapshot, bytes).unwrap();
+        assert_eq!(choose(&fixture.open_local().unwrap()), chosen, "{at}");
+        assert_eq!(fs::read(&snapshot).unwrap(), whole, "{at}");
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn answer(case: &Case) -> Option<BTreeSet<String>> {
         .iter()
         .map(|(tag, path)| Repository {
             tag: tag.clone(),
-            catalog: catalog::build(&fs::read(path).unwrap()).unwrap(),
+            catalog: catalog::build(&fs::read(path).unwrap()).unwrap().into(),
         })
         .collect();
     let mut request = case.request.clone();
