@@ -20,8 +20,9 @@ const MAX_INDEX: u64 = 512 << 20;
 /// The most that the signature's member may have, unpacked.
 const MAX_SIGNATURES: u64 = 1 << 20;
 
-/// How much of a text is handed out at once.
-const PIECE: usize = 256 << 10;
+/// How much of a text is handed out at once: what fits the processor's caches, and what the
+/// allocator takes from memory that was used before.
+const PIECE: usize = 64 << 10;
 
 /// What is in an index's archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,9 +6,11 @@ use base64::Engine as _;
 
 use super::{Catalog, MAGIC, hash};
 
-/// The fields that solving and fetching look at. Descriptions, addresses and licences are most of
+/// Whether solving and fetching look at a field. Descriptions, addresses and licences are most of
 /// an index, and nobody asks for them here.
-const KEPT: &[u8] = b"CPVASokDpi";
+fn is_kept(key: u8) -> bool {
+    matches!(key, b'C' | b'P' | b'V' | b'A' | b'S' | b'o' | b'k' | b'D' | b'p' | b'i')
+}
 
 /// Reads a whole text.
 pub(in crate::repo) fn build(text: &[u8]) -> Option<Catalog> {
@@ -68,26 +70,26 @@ impl Builder {
     /// Reads on.
     pub(in crate::repo) fn read(&mut self, mut piece: &[u8]) -> Option<()> {
         if !self.begun.is_empty()
-            && let Some(end) = piece.iter().position(|byte| *byte == b'\n')
+            && let Some(end) = memchr::memchr(b'\n', piece)
         {
             let mut line = std::mem::take(&mut self.begun);
             line.extend_from_slice(piece.get(..end)?);
             self.line(&line)?;
             piece = piece.get(end + 1..)?;
         }
-        let whole = piece.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        let (lines, begun) = piece.split_at(whole);
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            self.line(line.strip_suffix(b"\n").unwrap_or(line))?;
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', piece) {
+            self.line(piece.get(start..end)?)?;
+            start = end + 1;
         }
-        self.begun.extend_from_slice(begun);
+        self.begun.extend_from_slice(piece.get(start..)?);
         Some(())
     }
 
     fn line(&mut self, line: &[u8]) -> Option<()> {
         match line.strip_suffix(b"\r").unwrap_or(line) {
             [] => self.end_package()?,
-            line @ [key, b':', value @ ..] if KEPT.contains(key) => self.field(*key, line, value),
+            line @ [key, b':', value @ ..] if is_kept(*key) => self.field(*key, line, value),
             _ => {}
         }
         Some(())
