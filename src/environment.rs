@@ -3,6 +3,7 @@
 //! Between the stages `plan` and `dockerfile`: joins `repo` (what to install, and the files) with
 //! `image` (the layers). Holds no logic of either.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,16 +79,10 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
     }
     let choices = universe.solve(&request).map_err(|error| unsolvable(error, plan))?;
     reporter.took("solving", begin.elapsed());
-    let begin = Instant::now();
-    reporter.phase(&format!("fetching {} packages", choices.len()));
-    let packages = fetch(&universe, &choices)?;
-    reporter.took("fetching", begin.elapsed());
-
-    reporter.phase("assembling the environment");
-    let begin = Instant::now();
-    let layout = image::assemble(&image::Request {
+    let mut begin = Instant::now();
+    let request = image::Request {
         arch: plan.arch,
-        packages: &packages,
+        packages: &choices.iter().map(identity).collect::<Vec<_>>(),
         world: &world,
         repositories: &specs.iter().map(|spec| spec.location.clone()).collect::<Vec<_>>(),
         keys: universe.keys(),
@@ -96,6 +91,14 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         paths: &declared.paths,
         max_layers: config.max_layers,
         store: &config.image_store(),
+    };
+    let layout = image::assemble(&request, || {
+        reporter.phase(&format!("fetching {} packages", choices.len()));
+        let packages = fetch(&universe, &choices)?;
+        reporter.took("fetching", begin.elapsed());
+        reporter.phase("assembling the environment");
+        begin = Instant::now();
+        Ok::<_, Error>(packages)
     })?;
     let tools = tools(&universe, plan, config);
     reporter.took("assembling", begin.elapsed());
@@ -107,11 +110,14 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
     })
 }
 
-fn fetch(universe: &Universe, choices: &[Choice]) -> Result<Vec<image::Package>> {
-    let fetched = universe.fetch(choices)?.into_iter();
-    Ok(fetched
-        .map(|fetched| image::Package { path: fetched.path, tag: fetched.choice.tag })
-        .collect())
+fn fetch(universe: &Universe, choices: &[Choice]) -> Result<Vec<PathBuf>> {
+    Ok(universe.fetch(choices)?.into_iter().map(|fetched| fetched.path).collect())
+}
+
+/// What a package is, wherever it comes from: the checksum is that of its control segment, which
+/// holds that of its content.
+fn identity(choice: &Choice) -> String {
+    format!("{}-{} {}", choice.name, choice.version, choice.checksum)
 }
 
 fn described(layout: image::Layout) -> dockerfile::Environment {
@@ -122,10 +128,10 @@ fn described(layout: image::Layout) -> dockerfile::Environment {
 fn tools(universe: &Universe, plan: &Plan, config: &BuildConfig) -> Option<image::Layout> {
     let made = || -> Result<image::Layout> {
         let request = [TOOLS.parse::<Atom>()?];
-        let packages = fetch(universe, &universe.solve(&request)?)?;
-        Ok(image::assemble(&image::Request {
+        let choices = universe.solve(&request)?;
+        let request = image::Request {
             arch: plan.arch,
-            packages: &packages,
+            packages: &choices.iter().map(identity).collect::<Vec<_>>(),
             world: &[TOOLS.to_owned()],
             repositories: &[],
             keys: universe.keys(),
@@ -134,7 +140,8 @@ fn tools(universe: &Universe, plan: &Plan, config: &BuildConfig) -> Option<image
             paths: &[],
             max_layers: 2,
             store: &config.image_store(),
-        })?)
+        };
+        image::assemble(&request, || fetch(universe, &choices))
     };
     match made() {
         Ok(layout) => Some(layout),

@@ -22,11 +22,11 @@
 //! | last change in `/etc/shadow` | lost | kept | apko drops the field |
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use melange2::apk::key::KeyRing;
 use melange2::apk::tar::{Kind, Reader};
-use melange2::image::{Package, PathChange};
+use melange2::image::PathChange;
 
 use crate::image_fixture::{Environment, Repository, accounts, assemble, changes, difficult};
 use crate::image_model::{Node, Tree, gunzip};
@@ -69,7 +69,7 @@ fn by_apko(apko: &Path, dir: &Path, environment: &Environment<'_>, key: &Path) -
 }
 
 /// The packages that apko installed, in its order.
-fn installed_by(tree: &Tree, repository: &Path) -> Vec<Package> {
+fn installed_by(tree: &Tree, repository: &Path) -> Vec<PathBuf> {
     let database = &tree.get("usr/lib/apk/db/installed").unwrap().content;
     let mut packages = Vec::new();
     let mut name = "";
@@ -80,17 +80,17 @@ fn installed_by(tree: &Tree, repository: &Path) -> Vec<Package> {
             name = found;
         } else if let Some(version) = line.strip_prefix("V:") {
             let path = repository.join(format!("x86_64/{name}-{version}.apk"));
-            packages.push(Package { path, tag: None });
+            packages.push(path);
         }
     }
     packages
 }
 
 /// Every owner and mode that a package gives a path.
-fn rights_in_packages(packages: &[Package]) -> BTreeMap<Vec<u8>, Vec<(u32, u64, u64)>> {
+fn rights_in_packages(packages: &[PathBuf]) -> BTreeMap<Vec<u8>, Vec<(u32, u64, u64)>> {
     let mut rights: BTreeMap<Vec<u8>, Vec<_>> = BTreeMap::new();
     for package in packages {
-        let apk = melange2::apk::reader::Apk::open(&package.path).unwrap();
+        let apk = melange2::apk::reader::Apk::open(package).unwrap();
         let data = flate2::read::MultiGzDecoder::new(apk.data().unwrap());
         let mut reader = Reader::new(data);
         while let Some(header) = reader.next_entry().unwrap() {
@@ -105,7 +105,7 @@ fn rights_in_packages(packages: &[Package]) -> BTreeMap<Vec<u8>, Vec<(u32, u64, 
 fn differences(
     apko: &Tree,
     ours: &Tree,
-    packages: &[Package],
+    packages: &[PathBuf],
     changes: &[PathChange],
 ) -> Vec<String> {
     let links = changes.iter().filter(|change| change.kind == "hardlink");

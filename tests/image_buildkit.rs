@@ -10,7 +10,7 @@ use melange2::apk::key::KeyRing;
 use melange2::arch::Arch;
 use melange2::image::{self, Layout, Request};
 
-use crate::image_fixture::{Repository, difficult};
+use crate::image_fixture::{Repository, difficult, identities};
 use crate::image_model::Tree;
 use crate::support::lab::Lab;
 use crate::support::{TestEnv, parts};
@@ -28,9 +28,9 @@ fn assemble(dir: &Path, busybox: &[u8], max_layers: usize) -> Layout {
     let recipe = recipes.iter_mut().find(|recipe| recipe.info.name == "busybox").unwrap();
     recipe.replace_content("bin/busybox", busybox);
     let repository = Repository::write(dir, recipes);
-    image::assemble(&Request {
+    let request = Request {
         arch: Arch::X86_64,
-        packages: &repository.packages(),
+        packages: &identities(&repository.apks),
         world: &["meta".into()],
         repositories: &[],
         keys: &KeyRing::default(),
@@ -39,8 +39,8 @@ fn assemble(dir: &Path, busybox: &[u8], max_layers: usize) -> Layout {
         paths: &[],
         max_layers,
         store: &dir.join("store"),
-    })
-    .unwrap()
+    };
+    image::assemble(&request, || Ok::<_, image::Error>(repository.apks.clone())).unwrap()
 }
 
 fn build(buildctl: &Path, addr: &str, layout: &Layout, dir: &Path) -> Vec<u8> {

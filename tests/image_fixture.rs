@@ -10,8 +10,8 @@ use melange2::apk::reader::Apk;
 use melange2::apk::tar::{Header, Kind};
 use melange2::apk::writer::{DataWriter, write_apk};
 use melange2::arch::Arch;
-use melange2::digest::Sha1;
-use melange2::image::{self, Error, Group, Layout, Package, PathChange, Request, User};
+use melange2::digest::{Sha1, Sha256};
+use melange2::image::{self, Error, Group, Layout, PathChange, Request, User};
 
 /// A package to be made.
 pub struct Recipe {
@@ -110,10 +110,6 @@ impl Repository {
         let index = dir.join("repo/x86_64/APKINDEX.tar.gz");
         index::update(&index, entries, Some(&signer)).unwrap();
         Self { dir: dir.join("repo"), key, apks }
-    }
-
-    pub fn packages(&self) -> Vec<Package> {
-        self.apks.iter().map(|path| Package { path: path.clone(), tag: None }).collect()
     }
 }
 
@@ -307,7 +303,7 @@ pub fn changes() -> Vec<PathChange> {
 
 /// What is to be assembled.
 pub struct Environment<'a> {
-    pub packages: &'a [Package],
+    pub packages: &'a [PathBuf],
     pub repositories: &'a [String],
     pub world: &'a [String],
     pub keys: &'a KeyRing,
@@ -320,9 +316,9 @@ pub fn assemble(
     max_layers: usize,
 ) -> Result<Layout, Error> {
     let (users, groups) = accounts();
-    image::assemble(&Request {
+    let request = Request {
         arch: Arch::X86_64,
-        packages: environment.packages,
+        packages: &identities(environment.packages),
         world: environment.world,
         repositories: environment.repositories,
         keys: environment.keys,
@@ -331,13 +327,19 @@ pub fn assemble(
         paths: environment.paths,
         max_layers,
         store,
-    })
+    };
+    image::assemble(&request, || Ok(environment.packages.to_vec()))
+}
+
+/// What tells packages apart: here all of their bytes.
+pub fn identities(packages: &[PathBuf]) -> Vec<String> {
+    packages.iter().map(|path| Sha256::of(&fs_err::read(path).unwrap()).to_string()).collect()
 }
 
 /// Assembles the difficult packages.
 pub fn assemble_difficult(repository: &Repository, store: &Path, max_layers: usize) -> Layout {
     let environment = Environment {
-        packages: &repository.packages(),
+        packages: &repository.apks,
         repositories: &["https://example.org/os".into()],
         world: &["meta".into(), "busybox".into()],
         keys: &KeyRing::default(),

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use melange2::apk::key::KeyRing;
 use melange2::apk::reader::Apk;
-use melange2::image::Error;
+use melange2::image::{self, Error, Request};
 
 use crate::image_fixture::{
     Environment, Recipe, Repository, assemble, assemble_difficult, base, difficult,
@@ -98,7 +98,7 @@ fn what_a_store_lost_is_made_again() {
 /// Assembles a repository's packages and returns why that fails.
 fn failure(repository: &Repository, max_layers: usize) -> Error {
     let environment = Environment {
-        packages: &repository.packages(),
+        packages: &repository.apks,
         repositories: &[],
         world: &[],
         keys: &KeyRing::default(),
@@ -140,4 +140,42 @@ fn a_tampered_package_is_refused() {
     let error = failure(&repository, 50);
     let cause = error.source().unwrap().to_string();
     assert!(cause.starts_with("its data segment has SHA-256 "), "{cause}");
+}
+
+#[test]
+fn packages_are_fetched_for_an_image_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = Repository::write(dir.path(), vec![base()]);
+    let asked = std::cell::Cell::new(0);
+    let layout = |name: &str| {
+        let request = Request {
+            arch: melange2::arch::Arch::X86_64,
+            packages: &[name.to_owned()],
+            world: &[],
+            repositories: &[],
+            keys: &KeyRing::default(),
+            users: &[],
+            groups: &[],
+            paths: &[],
+            max_layers: 50,
+            store: &dir.path().join("store"),
+        };
+        let fetch = || {
+            asked.set(asked.get() + 1);
+            Ok::<_, Error>(repository.apks.clone())
+        };
+        image::assemble(&request, fetch).unwrap()
+    };
+    let first = layout("base-1 Q1one");
+    assert_eq!(layout("base-1 Q1one").digest, first.digest);
+    assert_eq!(asked.get(), 1);
+    // The same version, but another package.
+    assert_eq!(layout("base-1 Q1other").digest, first.digest);
+    assert_eq!(asked.get(), 2);
+    // Of an image that lost something nothing is believed.
+    for blob in fs_err::read_dir(first.dir.join("blobs/sha256")).unwrap() {
+        fs_err::remove_file(blob.unwrap().path()).unwrap();
+    }
+    assert_eq!(layout("base-1 Q1one").digest, first.digest);
+    assert_eq!(asked.get(), 3);
 }

@@ -12,7 +12,8 @@
 //!
 //! What was not used for two weeks is deleted when something new is assembled (`prune`).
 //!
-//! Verifies nothing: packages come from `repo`, which did.
+//! Verifies nothing: packages come from `repo`, which did, and only for an image that is not there
+//! yet.
 
 mod contents;
 mod elf;
@@ -33,7 +34,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fs_err as fs;
 use sha2::Digest as _;
 
 use self::contents::Contents;
@@ -50,7 +50,7 @@ pub use error::Error;
 pub use export::copy;
 
 /// Raised with every change of what is made of a request: part of what answers are kept under.
-const FORMAT: &str = "melange2 image 1";
+const FORMAT: &str = "melange2 image 2";
 
 /// A user that `/etc/passwd` shall name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,22 +97,13 @@ pub struct PathChange {
     pub recursive: bool,
 }
 
-/// A verified package to install.
-#[derive(Clone, Debug)]
-pub struct Package {
-    /// The file.
-    pub path: PathBuf,
-    /// The tag of its repository.
-    pub tag: Option<String>,
-}
-
 /// What an environment is made of.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// Architecture.
     pub arch: Arch,
-    /// Packages in installation order.
-    pub packages: &'a [Package],
+    /// Packages in installation order: texts that no two different ones share.
+    pub packages: &'a [String],
     /// `/etc/apk/world`: the atoms that were asked for.
     pub world: &'a [String],
     /// `/etc/apk/repositories`
@@ -151,36 +142,42 @@ pub struct Layout {
 
 /// Makes the image. The same request gives the same digest, on any machine.
 ///
-/// A request that was met before costs a look at each package's file status and at each blob's;
-/// anything new waits for other processes that assemble in the same store.
+/// A request that was met before costs a look at each blob's file status; no package is looked at.
+/// Anything new waits for other processes that assemble in the same store, and asks `fetch` for the
+/// files of the packages, which it has verified.
 ///
 /// # Errors
 ///
+/// Those of `fetch`;
 /// [`Error::Conflict`] when packages have one file and none replaces the other, [`Error::Package`]
 /// when one can't be read, [`Error::Invalid`] for accounts, paths or limits that make no sense.
-pub fn assemble(request: &Request<'_>) -> Result<Layout, Error> {
+pub fn assemble<E: From<Error>>(
+    request: &Request<'_>,
+    fetch: impl FnOnce() -> Result<Vec<PathBuf>, E>,
+) -> Result<Layout, E> {
     if request.max_layers < 2 {
         let text =
             format!("an environment needs at least 2 layers, {} allowed", request.max_layers);
-        return Err(Error::Invalid(text));
+        return Err(Error::Invalid(text).into());
     }
-    let store = Store::open(request.store)?;
-    let key = request_key(request)?;
-    let in_use = Arc::new(store.enter()?);
+    let store = Store::open(request.store).map_err(Error::from)?;
+    let key = request_key(request);
+    let in_use = Arc::new(store.enter().map_err(Error::from)?);
     if let Some(layout) = known(request, &store, &key, &in_use) {
         return Ok(layout);
     }
     drop(in_use);
-    let _lock = store.lock()?;
+    let packages = fetch()?;
+    let _lock = store.lock().map_err(Error::from)?;
     if let Err(error) = prune::prune(&store, prune::KEEP) {
         tracing::debug!("failed to delete what is not used any more: {error}");
     }
-    let in_use = Arc::new(store.enter()?);
+    let in_use = Arc::new(store.enter().map_err(Error::from)?);
     // Perhaps the process that had the lock made just this.
     if let Some(layout) = known(request, &store, &key, &in_use) {
         return Ok(layout);
     }
-    make(request, &store, &key, in_use)
+    Ok(make(request, &packages, &store, &key, in_use)?)
 }
 
 fn known(
@@ -194,10 +191,8 @@ fn known(
     Some(Layout { dir, digest, layers, programs: answer.programs, in_use })
 }
 
-/// Everything that decides about the image; packages by their file status, because reading even
-/// their first bytes takes longer than all else.
-fn request_key(request: &Request<'_>) -> Result<Sha256, Error> {
-    use std::os::unix::fs::MetadataExt as _;
+/// Everything that decides about the image.
+fn request_key(request: &Request<'_>) -> Sha256 {
     let mut hasher = sha2::Sha256::new();
     let mut part = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_le_bytes());
@@ -212,24 +207,18 @@ fn request_key(request: &Request<'_>) -> Result<Sha256, Error> {
         part(name.as_bytes());
         part(request.keys.pem(name).unwrap_or_default());
     }
-    for package in request.packages {
-        let status = fs::metadata(&package.path)?;
-        part(package.path.as_os_str().as_encoded_bytes());
-        let (inode, size) = ((status.dev(), status.ino()), status.size());
-        let modified = (status.mtime(), status.mtime_nsec());
-        let changed = (status.ctime(), status.ctime_nsec());
-        part(format!("{:?}", (inode, size, modified, changed)).as_bytes());
-    }
-    Ok(Sha256(hasher.finalize().into()))
+    request.packages.iter().for_each(|package| part(package.as_bytes()));
+    Sha256(hasher.finalize().into())
 }
 
 fn make(
     request: &Request<'_>,
+    packages: &[PathBuf],
     store: &Store,
     key: &Sha256,
     in_use: Arc<FileLock>,
 ) -> Result<Layout, Error> {
-    let (apks, contents) = read_packages(request.packages, store)?;
+    let (apks, contents) = read_packages(packages, store)?;
     let members: Vec<Member<'_>> = apks
         .iter()
         .zip(&contents)
@@ -296,7 +285,7 @@ fn write_layer(
 }
 
 /// Opens packages and finds out what is in them, several at once.
-fn read_packages(packages: &[Package], store: &Store) -> Result<(Vec<Apk>, Vec<Contents>), Error> {
+fn read_packages(packages: &[PathBuf], store: &Store) -> Result<(Vec<Apk>, Vec<Contents>), Error> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::with_capacity(packages.len()));
     let work = || {
@@ -321,8 +310,7 @@ fn read_packages(packages: &[Package], store: &Store) -> Result<(Vec<Apk>, Vec<C
     found.into_iter().map(|(_, result)| result).collect()
 }
 
-fn read_package(package: &Package, store: &Store) -> Result<(Apk, Contents), Error> {
-    let path = &package.path;
+fn read_package(path: &Path, store: &Store) -> Result<(Apk, Contents), Error> {
     let apk = Apk::open(path)
         .map_err(|source| Error::Package { package: path.display().to_string(), source })?;
     let contents = contents::of(&apk, store)?;

@@ -98,6 +98,11 @@ def steps(bench):
 def phase_table(seen):
     rows = []
     for phase in (*PHASES, "whole"):
-        cells = [in_seconds(median(run[phase] for run in runs)) for runs in seen.values()]
+        # Nothing is fetched for an environment that is known.
+        cells = [
+            in_seconds(median(run[phase] for run in runs))
+            if all(phase in run for run in runs) else "–"
+            for runs in seen.values()
+        ]
         rows.append(["whole process" if phase == "whole" else phase, *cells])
     return table(["", "caches and daemon empty", "all steps run", "nothing changed"], rows)
