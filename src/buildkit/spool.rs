@@ -53,13 +53,13 @@ impl Spool {
 
     /// Takes in a source to its end, or until nobody reads any more.
     pub(super) fn fill(&self, mut source: impl Read) {
+        let mut buffer = vec![0; CHUNK];
         let end = loop {
-            let mut chunk = vec![0; CHUNK];
-            match source.read(&mut chunk) {
+            match source.read(&mut buffer) {
                 Ok(0) => break Ok(()),
+                // A chunk of its own size: a pipe often has less than fits.
                 Ok(count) => {
-                    chunk.truncate(count);
-                    if !self.put(chunk) {
+                    if !self.put(buffer[..count].to_vec()) {
                         return;
                     }
                 }
