@@ -45,8 +45,8 @@ fn flags_that_melange_has_are_named_as_there() {
     }
     insta::assert_snapshot!(text, @r"
     build
-      both: apk-cache-dir arch build-date build-option cache-dir debug empty-workspace env-file generate-index git-commit git-repo-url help ignore-signatures keyring-append license namespace out-dir override-host-triplet-libc-substitution-flavor package-append pipeline-dir pipeline-dirs repository-append signing-key source-dir strip-origin-name vars-file
-      only melange: cache-source cleanup cpu cpumodel create-build-log debug-runner dependency-log disk generate-provenance interactive lint-require lint-warn log-level memory persist-lint-results rm runner timeout trace workspace-dir
+      both: apk-cache-dir arch build-date build-option cache-dir cpu cpumodel debug disk empty-workspace env-file generate-index git-commit git-repo-url help ignore-signatures keyring-append license memory namespace out-dir override-host-triplet-libc-substitution-flavor package-append pipeline-dir pipeline-dirs repository-append signing-key source-dir strip-origin-name timeout vars-file
+      only melange: cache-source cleanup create-build-log debug-runner dependency-log generate-provenance interactive lint-require lint-warn log-level persist-lint-results rm runner trace workspace-dir
       only here: addr ca-file cache-from cache-mode cache-mount cache-mounts cache-registry cache-registry-insecure cache-to daemon-dir daemon-linger format max-layers quiet run-as secret ssh tlscacert tlscert tlsdir tlskey tlsservername verbose version
     bump
       both: expected-commit help
