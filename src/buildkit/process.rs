@@ -21,6 +21,9 @@ use super::{rawjson, signal};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The same, of one that is given up because it waits for something that does not come.
 pub(super) const GIVING_UP: Duration = Duration::from_secs(1);
+/// What buildctl, a Go program, is to make do with if it can: else it lets garbage grow to several
+/// times of what it needs, where the machine is busy and much is to be passed on.
+const MEMORY_LIMIT: (&str, &str) = ("GOMEMLIMIT", "128MiB");
 /// How often it is looked whether a run is hopeless.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -89,7 +92,11 @@ fn start(
     stdout: PipeWriter,
     stderr: PipeWriter,
 ) -> io::Result<Handle> {
-    duct::cmd(program, argv)
+    let mut command = duct::cmd(program, argv);
+    if std::env::var_os(MEMORY_LIMIT.0).is_none() {
+        command = command.env(MEMORY_LIMIT.0, MEMORY_LIMIT.1);
+    }
+    command
         .stdin_null()
         .stdout_file(stdout)
         .stderr_file(stderr)

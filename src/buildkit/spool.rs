@@ -17,7 +17,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 /// How much waits in memory before the disk is used.
 const MEMORY: usize = 32 << 20;
 /// How much is read and written at once.
-const CHUNK: usize = 128 << 10;
+const CHUNK: usize = 256 << 10;
 /// How much that was read again is given back to the disk at once.
 const RELEASE: u64 = 64 << 20;
 
