@@ -46,15 +46,26 @@ impl Exported {
         (build.to_owned(), worker.to_owned())
     }
 
+    /// Something of the cache came from elsewhere: the daemon has it, but not all that led to it.
+    pub(super) fn disown(&self) {
+        let (build, worker) = self.read();
+        if !worker.is_empty() {
+            self.write(&build, "");
+        }
+    }
+
     /// The cache holds this build; of a `worker`'s own results alone, if one is named.
     pub(super) fn remember(&self, spec: &Spec, cache: &RegistryCache, worker: Option<&str>) {
+        self.write(&identity(spec, cache), worker.unwrap_or_default());
+    }
+
+    fn write(&self, build: &str, worker: &str) {
         let write = || -> std::io::Result<()> {
             if let Some(parent) = self.file.parent() {
                 fs::create_dir_all(parent)?;
             }
             let mut file = AtomicFile::create(&self.file)?;
-            let text = format!("{}\n{}", identity(spec, cache), worker.unwrap_or_default());
-            std::io::Write::write_all(&mut file, text.as_bytes())?;
+            std::io::Write::write_all(&mut file, format!("{build}\n{worker}").as_bytes())?;
             file.commit()
         };
         if let Err(error) = write() {
@@ -126,7 +137,7 @@ mod tests {
         exported.remember(&spec, &max, Some("worker"));
         assert!(exported.knows(&spec, &max) && exported.is_of("worker"));
         assert!(!exported.is_of("other"));
-        exported.remember(&spec, &max, None);
+        exported.disown();
         assert!(exported.knows(&spec, &max) && !exported.is_of("worker"));
         assert!(!exported.knows(&spec, &cache("r/c:a", CacheMode::Min)));
         let other = cache("r/c:b", CacheMode::Max);

@@ -21,8 +21,8 @@
 //! - **It imports what the build imported.** Otherwise results that came from the cache as a whole
 //!   (only the last one is loaded) would be missing in the new one: of ten layers one was left. That
 //!   costs several times what the export alone does, so it is left out where it adds nothing: where
-//!   the cache is what this same daemon exported without an import (`exported` remembers its worker),
-//!   and nothing of the build was pulled. In mode `min` it imports nothing, since BuildKit exports
+//!   the cache is what this same daemon exported without an import (`exported` remembers its worker)
+//!   and no build has pulled anything from it since. In mode `min` it imports nothing, since BuildKit exports
 //!   all that was imported, whatever the mode.
 //! - **A layer that can't be pulled shows in the middle of a build**, because layers stay where they
 //!   are until a step needs them. The solve is run again without the import; BuildKit does not hold
@@ -69,8 +69,6 @@ pub struct Caches {
     idle: bool,
     /// The end result came from the registry's cache.
     pulled: bool,
-    /// A result came from a cache, and its layers from there.
-    fetched: bool,
 }
 
 impl Caches {
@@ -83,16 +81,7 @@ impl Caches {
             None => Found::Nothing,
         };
         let looked = begin.elapsed();
-        Self {
-            wanted,
-            found,
-            looked,
-            warned: false,
-            memory,
-            idle: false,
-            pulled: false,
-            fetched: false,
-        }
+        Self { wanted, found, looked, warned: false, memory, idle: false, pulled: false }
     }
 
     /// Says what was found.
@@ -155,7 +144,10 @@ impl Caches {
             _ => {
                 self.idle = outcome.is_ok() && !seen.has_run();
                 self.pulled = seen.has_pulled(&spec.target);
-                self.fetched = seen.has_fetched();
+                // At once: the daemon keeps it also where the build fails and nothing is exported.
+                if let Some(cache) = self.wanted.registry.as_ref().filter(|_| seen.has_fetched()) {
+                    Exported::new(&self.memory, cache).disown();
+                }
                 if let Some(why) = seen.import_error() {
                     self.trouble(&format!("could not be imported: {}", error_text(why)), reporter);
                 }
@@ -318,8 +310,7 @@ impl Caches {
     fn imports_for_export(&self, worker: Option<&str>) -> Vec<String> {
         let Some(cache) = &self.wanted.registry else { return self.imports() };
         let is_own = |worker| Exported::new(&self.memory, cache).is_of(worker);
-        let only = self.wanted.from.is_empty() && !self.fetched;
-        let adds_nothing = only && worker.is_some_and(is_own);
+        let adds_nothing = self.wanted.from.is_empty() && worker.is_some_and(is_own);
         if cache.mode == CacheMode::Min || adds_nothing { Vec::new() } else { self.imports() }
     }
 

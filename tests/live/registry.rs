@@ -242,12 +242,18 @@ fn who_filled_a_cache_exports_without_importing_it_and_loses_nothing() {
     let notes = env.work().join("notes");
     let front = noting_buildctl(lab, &env, &notes);
     let text = counting("counted", &name);
-    // Whether the export imported first.
-    let imports = |daemon: &Fresh, text: &str| {
+    // Each daemon is a machine of its own, which remembers what it exported.
+    let command = |daemon: &Fresh, text: &str| {
         env.write("counted.yaml", text);
         let _ = fs_err::remove_file(&notes);
         let mut command = daemon.command("counted.yaml");
         command.args(["--cache-registry", &repository]).env("MELANGE2_TOOLS", &front);
+        command.arg("--apk-cache-dir").arg(daemon.state.with_extension("apk"));
+        command
+    };
+    // Whether the export imported first.
+    let imports = |daemon: &Fresh, text: &str| {
+        let mut command = command(daemon, text);
         let said = lab.ok(&env, &mut command);
         no_warning(&said);
         let notes = fs_err::read_to_string(&notes).unwrap();
@@ -266,6 +272,12 @@ fn who_filled_a_cache_exports_without_importing_it_and_loses_nothing() {
     assert_eq!(second.ran(&name), "third");
     let again = edited.replace("echo third > third", "echo very last > third");
     assert!(imports(&second, &again), "also the next time");
+
+    // Also where the build that took it failed, and exported nothing.
+    let failing = format!("{again}  - name: fourth\n    runs: exit 7\n");
+    let output = command(&first, &failing).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", env.text(&output));
+    assert!(imports(&first, &failing.replace("exit 7", "true")));
 
     // All layers are there still.
     let third = Fresh::new(lab, &env, "third");
