@@ -9,6 +9,7 @@ use rustix::process::{Signal, kill_process};
 use std::time::Duration;
 
 use crate::support::buildkit::{TestDaemon, processes_with};
+use crate::support::disk::Disk;
 
 #[test]
 fn concurrent_starts_are_one_daemon() {
@@ -110,10 +111,13 @@ fn cache_mounts_outlive_garbage_collection_and_prune() {
     assert_eq!(code, 0, "{said}");
     let workers = Connection::open(&daemon.options()).unwrap().workers().unwrap();
     let rules: Vec<&str> = workers.split("GC Policy rule#").skip(1).collect();
-    assert_eq!(rules.len(), 3, "{workers}");
+    // One without sizes: to compare sizes BuildKit counts mounts, and what it counts is lost to a step
+    // that starts then.
+    assert_eq!(rules.len(), 1, "{workers}");
     assert!(rules[0].contains("type==source.local") && !rules[0].contains("exec.cachemount"));
-    assert!(rules[1].contains("type!=exec.cachemount"), "{workers}");
-    assert!(rules[2].contains("true"), "{workers}");
+    let lines = rules[0].lines().filter_map(|line| line.split_once(':'));
+    let keys: Vec<&str> = lines.map(|(key, _)| key.trim()).collect();
+    assert_eq!(keys, ["0", "All", "Filters", "Keep duration"], "{workers}");
     let mounts = || {
         let output =
             daemon.buildctl(&["du", "--filter", "type==exec.cachemount", "--format={{json .}}"]);
@@ -133,6 +137,34 @@ fn cache_mounts_outlive_garbage_collection_and_prune() {
     let output = daemon.daemon(&["prune", "--all"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("warning:"));
     assert_eq!(mounts(), 0);
+}
+
+#[test]
+fn a_disk_that_fills_up_costs_results_and_no_cache_mounts() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let state = daemon.dir();
+    let _disk = Disk::mount(&state, "256m");
+    let used = || {
+        let disk = rustix::fs::statvfs(&state).unwrap();
+        100 - disk.f_bfree * 100 / disk.f_blocks
+    };
+    let mount = "--mount=type=cache,id=m2-full,target=/m";
+    let fill = "busybox dd if=/dev/zero of=/big bs=1M count=215; mkdir /out";
+    let (code, said) = daemon.run(&daemon.job(&[&format!("{mount} touch /m/kept"), fill]));
+    assert_eq!(code, 0, "{said}");
+    assert!(used() > 80, "{} %", used());
+    // It looks at the disk when it has started, and then each minute.
+    assert!(daemon.daemon(&["stop", "--force"]).status.success());
+    assert!(daemon.daemon(&["start"]).status.success());
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while used() > 40 {
+        let log = || fs_err::read_to_string(state.join("log")).unwrap_or_default();
+        assert!(std::time::Instant::now() < deadline, "{} %: {}", used(), log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let look = format!("{mount} [ -e /m/kept ] && mkdir /out");
+    let (code, said) = daemon.run(&daemon.job(&[&look]));
+    assert_eq!(code, 0, "{said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::daemon::{PrivateDaemon, Use};
+use super::daemon::{PrivateDaemon, Use, activity};
 use super::error::Error;
 use super::verdict::error_text;
 use super::{DaemonOptions, handshake, process, tools};
@@ -199,11 +199,16 @@ impl Connection {
         Ok(version.unwrap_or("unknown").to_owned())
     }
 
-    /// What the daemon's cache takes on disk: the totals, as BuildKit words them.
-    pub fn disk_usage(&self) -> Result<String, Error> {
+    /// What the daemon's cache takes on disk: the totals, as BuildKit words them. `None` while builds
+    /// run: a cache mount that is being counted is none to a step that starts then.
+    pub fn disk_usage(&self) -> Result<Option<String>, Error> {
+        let builds = self.ask(&["debug", "histories", "--format", "{{.Type}}"], LOOKING_AFTER)?;
+        if activity::is_running(&builds) {
+            return Ok(None);
+        }
         let said = self.ask(&["du"], LOOKING_AFTER)?;
         let total = said.lines().rev().find_map(|line| line.strip_prefix("Total:"));
-        Ok(total.unwrap_or("unknown").trim().to_owned())
+        Ok(Some(total.unwrap_or("unknown").trim().to_owned()))
     }
 
     /// Which worker has the results: another one has others, and one whose state was deleted is

@@ -75,6 +75,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
 fn status(args: &DaemonArgs, ui: &Ui) -> Result<()> {
     let mut options = args.resolve()?;
     let mut text = String::new();
+    let mut usage = None;
     if options.addr.as_deref().unwrap_or(PRIVATE) == PRIVATE {
         let daemon = PrivateDaemon::new(&options)?;
         let Some(report) = daemon.report() else {
@@ -89,13 +90,22 @@ fn status(args: &DaemonArgs, ui: &Ui) -> Result<()> {
         let _ = writeln!(text, "users:      {}", daemon.users());
         let linger = std::time::Duration::from_millis(report.linger_ms);
         let _ = writeln!(text, "linger:     {linger:?}");
+        usage = Some(indicatif::BinaryBytes(daemon.disk_usage()).to_string());
         // Asked as any daemon: to ask is not to use it.
         options.addr = Some(daemon.addr());
     }
     let connection = Connection::open(&options)?;
     let _ = writeln!(text, "address:    {}", connection.addr());
     let _ = writeln!(text, "version:    {}", connection.version()?);
-    let _ = writeln!(text, "disk usage: {}", connection.disk_usage()?);
+    let usage = match usage {
+        Some(usage) => Some(usage),
+        None => connection.disk_usage()?,
+    };
+    let _ = writeln!(
+        text,
+        "disk usage: {}",
+        usage.as_deref().unwrap_or("not counted while builds run")
+    );
     Ok(ui.data(&text)?)
 }
 

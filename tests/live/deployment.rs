@@ -5,10 +5,13 @@
 //! machine, stands for the cluster: ports and addresses are those of the manifests.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use serde_yaml::Value;
 
+use crate::support::buildkit::TestDaemon;
+use crate::support::disk::Disk;
 use crate::support::lab::Lab;
 use crate::support::{TestEnv, certificates, parts};
 
@@ -226,9 +229,13 @@ fn the_jobs_command_line_shares_the_cache_between_two_daemons() {
     let daemon = object("deploy/gke/buildkit.yaml", "StatefulSet");
     let Some(()) = run_the_job(&daemon, &env, "") else { return };
     assert!(env.work().join("registry/docker/registry/v2/repositories/melange-cache").is_dir());
-    // The daemon took the rules that keep cache mounts.
+    // The daemon took the rule that keeps cache mounts, and no other.
     let workers = fs_err::read_to_string(env.work().join("workers-1.txt")).unwrap();
-    assert!(workers.contains("type!=exec.cachemount"), "{workers}");
+    let rules = workers.split_once("GC Policy rule#0").unwrap().1;
+    assert!(rules.contains("type==source.local") && rules.contains("Keep duration:"), "{workers}");
+    for word in ["rule#", "cachemount", "space"] {
+        assert!(!rules.contains(word), "{workers}");
+    }
 }
 
 #[test]
@@ -254,4 +261,68 @@ fn an_exposed_daemon_lets_in_who_has_a_certificate() {
         file("client.key")
     );
     run_the_job(&daemon, &env, &tls);
+}
+
+#[test]
+fn the_collector_deletes_results_and_keeps_cache_mounts() {
+    let Some(harness) = TestDaemon::new() else { return };
+    let state = harness.path("state");
+    let _disk = Disk::mount(&state, "256m");
+    let used = || {
+        let disk = rustix::fs::statvfs(&state).unwrap();
+        100 - disk.f_bfree * 100 / disk.f_blocks
+    };
+    let map = object("deploy/gke/buildkit.yaml", "ConfigMap");
+    let file = |name: &str| {
+        fs_err::write(harness.path(name), text(&map["data"][name])).unwrap();
+        harness.path(name)
+    };
+    let addr = format!("unix://{}", harness.path("sock").display());
+    let mut daemon = harness.command("buildkitd");
+    daemon.arg("--config").arg(file("buildkitd.toml")).args(["--addr", &addr, "--root"]);
+    let log = fs_err::File::create(harness.path("daemon.log")).unwrap().into_parts().0;
+    let mut daemon = Killed(daemon.arg(state.join("root")).stderr(log).spawn().unwrap());
+    let buildctl = |words: &[&str]| {
+        let output = harness.command("buildctl").args(["--addr", &addr]).args(words).output();
+        let output = output.unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    while !buildctl(&["debug", "workers"]).0 {
+        assert!(daemon.0.try_wait().unwrap().is_none(), "the daemon runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let folder = harness.path("rootfs").display().to_string();
+    let [context, dockerfile] = ["context", "dockerfile"].map(|name| format!("{name}={folder}"));
+    let build = |step: &str| {
+        let mount = "--mount=type=cache,id=kept,target=/m";
+        let spec = format!("FROM scratch\nCOPY bin /bin\nRUN {mount} {step}\n");
+        fs_err::write(harness.path("rootfs/Dockerfile"), spec).unwrap();
+        let words = ["build", "--frontend", "dockerfile.v0", "--local", &context];
+        let (fine, said) = buildctl(&[&words[..], &["--local", &dockerfile]].concat());
+        assert!(fine, "{said}");
+    };
+    build("touch /m/kept; busybox dd if=/dev/zero of=/big bs=1M count=215");
+    assert!(used() > 80, "{} %", used());
+
+    let mut collector = harness.command("sh");
+    collector.arg(file("collect-garbage.sh")).env("BUILDKIT_HOST", &addr).env("STATE", &state);
+    let mut collector = Killed(collector.spawn().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while used() > 40 {
+        assert!(Instant::now() < deadline, "{} %", used());
+        assert!(collector.0.try_wait().unwrap().is_none(), "it goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    build("[ -e /m/kept ]");
+}
+
+/// A program that ends with the value, and is waited for.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let pid = self.0.id().to_string();
+        let _ = Command::new("kill").arg(&pid).status();
+        let _ = self.0.wait();
+    }
 }

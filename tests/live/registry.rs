@@ -125,8 +125,13 @@ fn a_second_daemon_runs_nothing_and_makes_the_same_package() {
     let mib = |daemon: &Fresh| {
         let status = daemon.daemon("status");
         let usage = status.lines().find_map(|line| line.strip_prefix("disk usage:")).unwrap();
-        let (number, is_mb) = (usage.trim_end_matches(char::is_alphabetic), usage.ends_with("MB"));
-        if is_mb { number.trim().parse::<f64>().unwrap() } else { 0.0 }
+        let (number, unit) = usage.trim().split_once(' ').unwrap();
+        let factor = match unit {
+            "GiB" => 1024.0,
+            "MiB" => 1.0,
+            _ => 0.0,
+        };
+        number.parse::<f64>().unwrap() * factor
     };
     assert!(mib(&second) < mib(&first) / 4.0, "{} {}", mib(&second), mib(&first));
     assert_eq!(second.ran(&name), "");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::recipe;
 use super::registry::{Fresh, counting, edited};
 use crate::support::TestEnv;
+use crate::support::disk::Disk;
 use crate::support::fault::{Fault, Proxy, To, nobody};
 use crate::support::lab::{Lab, nonce, written};
 use crate::support::serve::Registry;
@@ -37,31 +38,6 @@ enum Trouble {
     DiskFull,
     /// The registry says that there is a cache, and is silent from then on.
     SilentOnceAsked,
-}
-
-/// A small disk that goes with the value.
-struct Disk<'a>(&'a Path);
-
-impl<'a> Disk<'a> {
-    fn mount(place: &'a Path, size: &str) -> Self {
-        fs_err::create_dir_all(place).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(place);
-        assert!(mount.status().unwrap().success());
-        Self(place)
-    }
-
-    /// Leaves no room.
-    fn fill(&self) {
-        let mut file = fs_err::File::create(self.0.join("ballast")).unwrap();
-        let _ = std::io::copy(&mut std::io::repeat(1), &mut file);
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
 }
 
 /// Cuts every layer in a registry's storage.

@@ -2,6 +2,7 @@
 
 pub mod buildkit;
 pub mod certificates;
+pub mod disk;
 pub mod fault;
 pub mod lab;
 pub mod namespace;

@@ -12,6 +12,11 @@ const BOUND: Duration = Duration::from_secs(10);
 /// What BuildKit calls a build that has not ended.
 const RUNNING: &str = "STARTED";
 
+/// Whether a build runs, by the types of BuildKit's records, a line each.
+pub(in crate::buildkit) fn is_running(types: &str) -> bool {
+    types.lines().any(|line| line == RUNNING)
+}
+
 /// Whether a build runs, by BuildKit's own records. Where they can't be had: no.
 pub(super) fn builds_run(addr: &str) -> bool {
     let words = ["--addr", addr, "debug", "histories", "--format", "{{.Type}}"];
@@ -20,7 +25,7 @@ pub(super) fn builds_run(addr: &str) -> bool {
         process::capture(&buildctl, &argv, BOUND).map_err(|error| error.to_string())
     });
     match said {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).lines().any(|line| line == RUNNING),
+        Ok(output) => is_running(&String::from_utf8_lossy(&output.stdout)),
         Err(error) => {
             tracing::warn!("failed to ask for running builds: {error}");
             false

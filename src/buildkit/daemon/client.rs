@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
-use super::buildkitd;
 use super::control::{self, Reply, Report, Request};
 use super::paths::Paths;
+use super::{buildkitd, garbage};
 use crate::buildkit::{DaemonOptions, Error, tools};
 use crate::fsutil::FileLock;
 
@@ -121,6 +121,12 @@ impl PrivateDaemon {
     /// What the supervisor says; `None` when the daemon does not run.
     pub fn report(&self) -> Option<Report> {
         self.ask(&Request::Status)
+    }
+
+    /// What its state takes on disk, in bytes. BuildKit is not asked: that would cost cache mounts
+    /// where builds run.
+    pub fn disk_usage(&self) -> u64 {
+        garbage::taken(&self.paths.root())
     }
 
     /// How many processes use it: those that hold the lock, by the kernel's list of locks.

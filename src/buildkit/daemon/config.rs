@@ -1,8 +1,9 @@
 //! The private daemon's `buildkitd.toml`.
 //!
 //! Part of stage 4. BuildKit's default garbage collection caps cache mounts that were unused for
-//! two days at 512 MB: it would delete the module and compiler caches that make builds warm. Here
-//! sources go first, then results of steps, and cache mounts only when the disk is nearly full.
+//! two days at 512 MB: it would delete the module and compiler caches that make builds warm. And any
+//! rule with a size makes it count them, which loses some (`garbage.rs`). So there is one rule, with an
+//! age; everything else is `garbage.rs`'.
 //!
 //! The network is the host's: no bridge, no CNI. `security.insecure` may be granted, because a
 //! recipe may ask for capabilities, and the daemon serves its owner alone.
@@ -34,25 +35,11 @@ insecure-entitlements = ["security.insecure"]
   networkMode = "host"
   gc = true
 
-  # What is copied again in no time: files sent by a client, checkouts.
+  # What is copied again in no time: files sent by a client, checkouts. The rest melange2 deletes,
+  # when the disk fills up: a rule with a size would cost cache mounts that nobody wants to lose.
   [[worker.oci.gcpolicy]]
     filters = ["type==source.local", "type==source.git.checkout"]
     keepDuration = "48h"
-    maxUsedSpace = "2GB"
-
-  # Results of steps. Cache mounts stay.
-  [[worker.oci.gcpolicy]]
-    filters = ["type!=exec.cachemount"]
-    reservedSpace = "10%"
-    maxUsedSpace = "60%"
-    minFreeSpace = "20%"
-
-  # Everything, when the disk is nearly full.
-  [[worker.oci.gcpolicy]]
-    all = true
-    reservedSpace = "10%"
-    maxUsedSpace = "80%"
-    minFreeSpace = "5%"
 "#
     )
 }
@@ -69,14 +56,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_rule_touches_cache_mounts() {
+    fn no_rule_has_a_size_or_touches_cache_mounts() {
         let paths = Paths::new(Some(Path::new("/state/da\"emon"))).unwrap();
         let text = text(&paths, false);
         let rules: Vec<&str> = text.split("[[worker.oci.gcpolicy]]").skip(1).collect();
-        assert_eq!(rules.len(), 3);
+        assert_eq!(rules.len(), 1, "{text}");
+        let keys: Vec<&str> = rules[0]
+            .lines()
+            .filter_map(|line| line.split_once(" = "))
+            .map(|(key, _)| key.trim())
+            .collect();
+        assert_eq!(keys, ["filters", "keepDuration"]);
         assert!(!rules[0].contains("exec.cachemount"));
-        assert!(rules[1].contains("type!=exec.cachemount"));
-        assert!(rules[2].contains("all = true"));
         assert!(text.contains(r#"root = "/state/da\"emon/root""#), "{text}");
     }
 }

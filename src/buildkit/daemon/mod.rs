@@ -13,11 +13,12 @@
 //!
 //! Does not know specs or builds.
 
-mod activity;
+pub(super) mod activity;
 mod buildkitd;
 mod client;
 mod config;
 mod control;
+mod garbage;
 mod leftovers;
 mod paths;
 mod supervisor;

@@ -17,9 +17,9 @@ use fs_err as fs;
 
 use super::activity;
 use super::control::{self, Reply, Report, Request};
-use super::leftovers;
 use super::paths::Paths;
 use super::{buildkitd::Buildkitd, config};
+use super::{garbage, leftovers};
 use crate::buildkit::{DaemonOptions, Error, handshake};
 use crate::fsutil::{self, FileLock};
 
@@ -140,6 +140,8 @@ fn serve(
     thread::spawn(move || listen(&listener, &asked));
     let (paths_too, remaining) = (paths.clone(), Arc::clone(linger));
     thread::spawn(move || watch_users(&paths_too, &remaining, &changes, &events));
+    let paths_too = paths.clone();
+    thread::spawn(move || garbage::watch(&paths_too));
     let end = loop {
         match inbox.recv().map_err(io::Error::other)? {
             Event::Exited => break End::Exited,
