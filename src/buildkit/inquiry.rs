@@ -6,15 +6,17 @@
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
 use super::connection::Connection;
-use super::process;
+use super::error::Error;
 use super::traffic::is_missing;
 use super::verdict::error_text;
+use super::{process, signal};
 use crate::cache::{CacheMode, RegistryCache};
+use crate::ui::Reporter;
 
 /// How long a registry may take to answer whether it has a cache.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -142,8 +144,29 @@ pub(super) fn seconds(duration: Duration) -> String {
 }
 
 /// Whether the daemon does nothing at all any more.
-pub(super) fn is_stuck(connection: &Connection) -> bool {
+fn is_stuck(connection: &Connection) -> bool {
     matches!(ask(connection, TINY, &[], TINY_ANSWER), Err(Refusal::Silence(_)))
+}
+
+/// Has the daemon work again where it still waits for a registry, although the solve that imported
+/// from there has ended. A private one is started again; somebody else's is given `patience`: it goes
+/// on as soon as the registry answers, or its connection ends.
+pub(super) fn unstick(
+    connection: &Connection,
+    patience: Duration,
+    reporter: &mut dyn Reporter,
+) -> Result<(), Error> {
+    let begin = Instant::now();
+    let mut told = connection.is_private();
+    while is_stuck(connection) && !signal::cancelled() {
+        if connection.is_private() || begin.elapsed() >= patience {
+            return connection.restart();
+        }
+        if !std::mem::replace(&mut told, true) {
+            reporter.phase("waiting for the daemon, which still waits for the cache's registry");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@
 //! - **The registry is asked before anything is imported**, by a request that the daemon makes
 //!   (`probe`). BuildKit 0.32 imports in its scheduler, with no limit of time, and cancelling the
 //!   solve does not end it: a registry that accepts the connection and stays silent stops the whole
-//!   daemon for everybody, for ever. Resolving an image's metadata can be cancelled. The answer also
-//!   tells a cache that is not there yet from one that can't be had.
+//!   daemon for everybody, for as long as the connection is open. Resolving an image's metadata can be
+//!   cancelled. The answer also tells a cache that is not there yet from one that can't be had. Where the
+//!   registry falls silent in between, a private daemon is started again, and somebody else's is
+//!   waited for.
 //! - **The export is a solve of its own, without output**, once the packages are in place. An export
 //!   in the build's own solve would begin while the packages are being written, could not be left
 //!   out when the registry has gone meanwhile, and would mix up its failures with the build's. All
@@ -41,7 +43,7 @@ use super::connection::Connection;
 use super::error::Error;
 use super::events::Progress;
 use super::exported::Exported;
-use super::inquiry::{Found, is_stuck, probe, seconds, takes_layers};
+use super::inquiry::{Found, probe, seconds, takes_layers, unstick};
 use super::patience::Patience;
 use super::run::{run_watched, run_with, solve};
 use super::traffic::Traffic;
@@ -54,6 +56,8 @@ use crate::ui::{Reporter, StepReport};
 /// How long to wait for another build to be done with its broken cache.
 const OTHERS: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// How long somebody else's daemon may wait for a cache's registry until the build is given up.
+const UNSTICKING: Duration = Duration::from_secs(120);
 
 /// The caches of one build that outlive its daemon.
 #[derive(Debug)]
@@ -154,9 +158,8 @@ impl Caches {
                 return outcome;
             }
         };
-        if matches!(outcome, Err(Error::Cache(_))) && is_stuck(connection) {
-            // It still waits for the import, although the solve has ended.
-            connection.restart()?;
+        if matches!(outcome, Err(Error::Cache(_))) {
+            unstick(connection, UNSTICKING, reporter)?;
         }
         let lost = begin.elapsed();
         let mut again = run_with(connection, spec, options, labels, reporter, &mut *sink);
@@ -227,9 +230,13 @@ impl Caches {
                  it was",
             ),
             Err(why) => {
+                // It may be the import that the export began with.
+                let stuck = unstick(connection, Duration::ZERO, reporter).err();
                 let cost = seconds(begin.elapsed());
-                let what =
-                    format!("was not exported: {why} (it cost {cost}; the packages are written)");
+                let stuck = stuck.map(|error| format!("; {error}")).unwrap_or_default();
+                let what = format!(
+                    "was not exported: {why} (it cost {cost}; the packages are written{stuck})"
+                );
                 self.trouble(&what, reporter);
             }
         }

@@ -38,6 +38,8 @@ enum Trouble {
     DiskFull,
     /// The registry says that there is a cache, and is silent from then on.
     SilentOnceAsked,
+    /// The same when the cache is exported, which begins with an import.
+    SilentWhenExported,
 }
 
 /// Cuts every layer in a registry's storage.
@@ -102,7 +104,8 @@ fn build_with(lab: &Lab, state: &Path, cached: bool, trouble: Trouble) -> String
         Trouble::Refused => address = nobody(),
         Trouble::Always(fault) => proxy.set(Some((fault, To::All))),
         Trouble::Writes(fault) => proxy.set(Some((fault, To::Writes))),
-        Trouble::SilentOnceAsked => proxy.set(Some((Fault::Silent, To::FromSecondLook))),
+        Trouble::SilentOnceAsked => proxy.set(Some((Fault::Silent, To::FromLook(2)))),
+        Trouble::SilentWhenExported => proxy.set(Some((Fault::Silent, To::FromLook(4)))),
         Trouble::CutLayers => cut_layers(&storage),
         Trouble::DiskFull => disk.iter().for_each(Disk::fill),
         Trouble::Later(_) => {}
@@ -221,6 +224,47 @@ fn a_registry_that_falls_silent_during_the_import_does_not_stop_the_daemon() {
     assert!(warning.contains("run again without it"), "{warning}");
     env.write("fine.yaml", recipe("fine", &[("fine", "mkdir -p ${{targets.destdir}}/usr")]));
     victim.build("fine.yaml", &[]);
+}
+
+#[test]
+fn a_registry_that_falls_silent_during_the_export_does_not_stop_the_daemon() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let victim = Fresh::new(lab, &env, "victim");
+    let said = build_with(lab, &victim.state, true, Trouble::SilentWhenExported);
+    let (warning, cost) = only_warning(&said);
+    assert!(warning.contains("was not exported: no answer in"), "{warning}");
+    assert!(cost <= BOUND, "{warning}");
+    env.write("fine.yaml", recipe("fine", &[("fine", "mkdir -p ${{targets.destdir}}/usr")]));
+    victim.build("fine.yaml", &[]);
+}
+
+#[test]
+fn somebody_elses_daemon_is_waited_for_when_it_waits_for_a_registry() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let registry = Registry::start(&env);
+    let cache = |address: &str| format!("{address}/c");
+    let text = counting("counted", &format!("count-{}", nonce()));
+    env.write("counted.yaml", &text);
+    let builder = Fresh::new(lab, &env, "builder");
+    builder.build("counted.yaml", &["--cache-registry", &cache(&registry.address)]);
+    env.write("counted.yaml", edited(&text));
+
+    // Once asked whether there is a cache, it keeps the import waiting for a while.
+    let proxy = Proxy::start(&registry.address, Some((Fault::Late(15), To::FromLook(2))));
+    let victim = Fresh::new(lab, &env, "victim");
+    victim.daemon("start");
+    let address = format!("unix://{}", victim.state.join("buildkitd.sock").display());
+    let mut command = victim.command("counted.yaml");
+    command.args(["--addr", &address, "--cache-registry", &cache(&proxy.address)]);
+    let (code, said) = attend(spawn(&mut command), "which still waits for", |_| {
+        proxy.set(Some((Fault::Closed, To::All)));
+    });
+    assert_eq!(code, 0, "{said}");
+    let (warning, _) = only_warning(&said);
+    assert!(warning.contains("run again without it: no answer in"), "{warning}");
+    assert!(said.contains("wrote ./packages/x86_64/counted-1.0.0-r0.apk"), "{said}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub enum Fault {
     Closed,
     /// It is accepted, and nothing is ever said.
     Silent,
+    /// It is accepted, and closed after that many seconds of silence.
+    Late(u64),
     /// A status and a word.
     Status(u16),
     /// A login page, with status 200.
@@ -28,9 +30,9 @@ pub enum To {
     Writes,
     /// All of them.
     All,
-    /// All from the second `HEAD` on: the first asks whether there is a cache, the second begins its
-    /// import.
-    FromSecondLook,
+    /// All from that `HEAD` on: the first asks whether there is a cache, the second begins its import,
+    /// and so on when it is exported.
+    FromLook(usize),
 }
 
 /// The proxy; serves for as long as the test process lives.
@@ -78,12 +80,12 @@ fn serve(
 ) -> std::io::Result<()> {
     let Some((head, rest)) = head(&mut client)? else { return Ok(()) };
     let looked = looks.fetch_add(usize::from(head.starts_with("HEAD ")), Ordering::SeqCst);
-    let is_again = looked + usize::from(head.starts_with("HEAD ")) >= 2;
+    let look = looked + usize::from(head.starts_with("HEAD "));
     let is_read = head.starts_with("GET ") || head.starts_with("HEAD ");
     let fault = (*state.lock().unwrap()).filter(|(_, to)| match to {
         To::Writes => !is_read,
         To::All => true,
-        To::FromSecondLook => is_again,
+        To::FromLook(first) => look >= *first,
     });
     let answer = |status: &str, kind: &str, body: &str| {
         format!(
@@ -97,6 +99,10 @@ fn serve(
         Some(Fault::Silent) => {
             std::thread::sleep(Duration::from_secs(3600));
             return Ok(());
+        }
+        Some(Fault::Late(seconds)) => {
+            std::thread::sleep(Duration::from_secs(seconds));
+            return client.shutdown(Shutdown::Both);
         }
         Some(Fault::Status(status)) => {
             return client
