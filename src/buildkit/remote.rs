@@ -142,7 +142,9 @@ impl Caches {
             run_watched(connection, spec, &importing, labels, &mut seen, reporter, &mut *sink);
         let why = match &outcome {
             Err(Error::Cache(why)) => why.clone(),
-            Err(Error::Broken(why)) if !importing.import_cache.is_empty() || is_pull(why) => {
+            Err(Error::Broken(why))
+                if !importing.import_cache.is_empty() || verdict::is_pull(why) =>
+            {
                 why.clone()
             }
             _ => {
@@ -152,8 +154,13 @@ impl Caches {
                 if let Some(cache) = self.wanted.registry.as_ref().filter(|_| seen.has_fetched()) {
                     Exported::new(&self.memory, cache).disown();
                 }
-                if let Some(why) = seen.import_error() {
-                    self.trouble(&format!("could not be imported: {}", error_text(why)), reporter);
+                if let Some((why, took)) = seen.import_error() {
+                    let what = format!(
+                        "could not be imported: {} (it cost {}, and steps that it may hold ran here)",
+                        error_text(why),
+                        seconds(took)
+                    );
+                    self.trouble(&what, reporter);
                 }
                 return outcome;
             }
@@ -165,7 +172,9 @@ impl Caches {
         let mut again = run_with(connection, spec, options, labels, reporter, &mut *sink);
         for pause in OTHERS {
             // Another build's cache: BuildKit shares what it has imported while that build runs.
-            if !matches!(&again, Err(Error::Broken(why)) if is_pull(why)) || signal::cancelled() {
+            if !matches!(&again, Err(Error::Broken(why)) if verdict::is_pull(why))
+                || signal::cancelled()
+            {
                 break;
             }
             std::thread::sleep(pause);
@@ -346,9 +355,4 @@ impl Reporter for Ran {
     fn step_log(&mut self, _: &str, _: &str) {}
     fn step_ended(&mut self, _: &StepReport) {}
     fn warning(&mut self, _: &str) {}
-}
-
-/// Whether a layer of a result that came from a cache could not be pulled.
-fn is_pull(why: &str) -> bool {
-    why.contains("httpReadSeeker") || why.contains("failed to copy: ")
 }

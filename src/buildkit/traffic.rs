@@ -5,6 +5,9 @@
 //! do is told by `events`.
 
 use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::patience::Wait;
 use super::rawjson::{SolveStatus, Vertex};
@@ -18,7 +21,7 @@ pub(super) struct Traffic {
     vertexes: HashMap<String, Seen>,
     parts: HashMap<(String, String), Part>,
     beat: u64,
-    import_error: Option<String>,
+    import_error: Option<(String, Duration)>,
     export_error: Option<String>,
     retried: Option<String>,
 }
@@ -42,6 +45,8 @@ enum Role {
     Work,
     Import,
     Export,
+    /// The output on its way here: it may be all that a pull holds up.
+    Output,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -127,9 +132,10 @@ impl Traffic {
         self.vertexes.values().any(|seen| seen.pulled)
     }
 
-    /// Why a cache could not be imported, but for one that is not there yet.
-    pub(super) fn import_error(&self) -> Option<&str> {
-        self.import_error.as_deref()
+    /// Why a cache could not be imported, and how long it took to fail; but for one that is not there
+    /// yet.
+    pub(super) fn import_error(&self) -> Option<(&str, Duration)> {
+        self.import_error.as_ref().map(|(why, took)| (why.as_str(), *took))
     }
 
     /// Why a cache could not be exported.
@@ -149,6 +155,7 @@ impl Traffic {
         let role = match vertex.name.as_str() {
             name if name.starts_with("importing cache manifest") => Role::Import,
             name if name.starts_with("exporting cache") => Role::Export,
+            name if name.starts_with("exporting to client") => Role::Output,
             _ => Role::Work,
         };
         let seen = self.vertexes.entry(vertex.digest.clone()).or_default();
@@ -163,14 +170,26 @@ impl Traffic {
             self.beat += 1;
         }
         if !vertex.error.is_empty() {
-            let place = match role {
-                Role::Import if !is_missing(&vertex.error) => &mut self.import_error,
-                Role::Export => &mut self.export_error,
-                _ => return,
-            };
-            place.get_or_insert_with(|| vertex.error.clone());
+            let error = vertex.error.clone();
+            match role {
+                Role::Import if !is_missing(&error) => {
+                    self.import_error.get_or_insert((error, duration(vertex)));
+                }
+                Role::Export => {
+                    self.export_error.get_or_insert(error);
+                }
+                _ => {}
+            }
         }
     }
+}
+
+/// How long a vertex took, as far as is told.
+fn duration(vertex: &Vertex) -> Duration {
+    let time = |text: &Option<String>| text.as_ref()?.parse::<Timestamp>().ok();
+    let between = time(&vertex.started).zip(time(&vertex.completed));
+    let took = between.map(|(started, completed)| completed.duration_since(started));
+    took.and_then(|took| Duration::try_from(took).ok()).unwrap_or_default()
 }
 
 impl Seen {
@@ -224,7 +243,7 @@ mod tests {
         lines.push(vertex(name, &format!(r#"{DONE},"error":"r/c:t: not found""#)));
         assert_eq!((seen(&lines).wait(), seen(&lines).import_error()), (None, None));
         lines.push(vertex(name, &format!(r#"{DONE},"error":"502 Bad Gateway""#)));
-        assert_eq!(seen(&lines).import_error(), Some("502 Bad Gateway"));
+        assert_eq!(seen(&lines).import_error().unwrap().0, "502 Bad Gateway");
     }
 
     #[test]
@@ -283,6 +302,8 @@ mod tests {
         assert_eq!(seen(&lines).wait(), None, "a step runs");
         lines.push(vertex(step, DONE));
         assert_eq!(seen(&lines).wait(), Some(Wait::Pull));
+        lines.push(vertex("exporting to client tarball", OPEN));
+        assert_eq!(seen(&lines).wait(), Some(Wait::Pull), "the output waits as well");
         lines.push(part(cached, "sha256:abc", r#","current":100,"total":100"#));
         assert_eq!(seen(&lines).wait(), None, "it is being unpacked");
     }

@@ -152,11 +152,17 @@ fn is_lost(text: &str) -> bool {
         "failed to list workers",
     ];
     // What a registry did to the daemon.
-    const OTHERS: [&str; 3] = ["failed to do request: ", "httpReadSeeker", "failed to copy: "];
-    if OTHERS.iter().any(|other| text.contains(other)) {
+    if text.contains("failed to do request: ") || is_pull(text) {
         return false;
     }
     SIGNS.iter().any(|sign| text.contains(sign)) || text.ends_with("EOF")
+}
+
+/// Whether a layer could not be pulled, or was not what it should be.
+pub(super) fn is_pull(text: &str) -> bool {
+    const SIGNS: [&str; 4] =
+        ["httpReadSeeker", "failed to copy: ", "short read: expected ", "unexpected commit "];
+    SIGNS.iter().any(|sign| text.contains(sign))
 }
 
 /// `scheme://user:password@host` without the user and the password.
@@ -225,6 +231,8 @@ mod tests {
     fn a_lost_registry_is_not_a_lost_daemon() {
         let said = "error: failed to solve: failed to compute cache key: failed to copy: httpReadSeeker: failed open: failed to do request: Get \"http://r/v2/c/blobs/sha256:1\": dial tcp 10.0.0.1:80: connect: connection refused";
         assert!(matches!(verdict(&[], said), Error::Broken(_)));
+        let cut = "error: failed to solve: failed to compute cache key: short read: expected 463 bytes but got 0: unexpected EOF";
+        assert!(matches!(verdict(&[], cut), Error::Broken(_)));
     }
 
     #[test]

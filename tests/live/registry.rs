@@ -67,8 +67,11 @@ impl Drop for Fresh<'_> {
 
 /// Three steps that count their runs; the last one's output differs with each run.
 pub(super) fn counting(package: &str, name: &str) -> String {
-    let count =
-        |step: &str| format!("echo {step} >> /var/cache/melange/{name}\necho {step} > {step}");
+    let count = |step: &str| {
+        format!(
+            "echo {step} >> /var/cache/melange/{name}\necho {step} > {step}\necho {name} >> {step}"
+        )
+    };
     let out =
         "mkdir -p ${{targets.destdir}}/usr/share\ndate +%s%N > ${{targets.destdir}}/usr/share/when";
     let last = format!("{}\n{out}", count("third"));

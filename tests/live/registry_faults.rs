@@ -30,10 +30,18 @@ enum Trouble {
     Always(Fault),
     /// A fault of what is written.
     Writes(Fault),
+    /// A fault of the cache's description, which is read when the import begins.
+    Description(Fault),
+    /// A fault of its layers, which are read when a step needs them.
+    Layers(Fault),
     /// A fault of all requests, once the build's steps run.
     Later(Fault),
+    /// A fault of the layers when nothing has changed, so that only the packages are pulled.
+    Packages(Fault),
     /// The layers in the registry's storage end after half.
     CutLayers,
+    /// They have other bytes.
+    SpoiltLayers,
     /// The registry's disk is full.
     DiskFull,
     /// The registry says that there is a cache, and is silent from then on.
@@ -42,21 +50,22 @@ enum Trouble {
     SilentWhenExported,
 }
 
-/// Cuts every layer in a registry's storage.
-fn cut_layers(storage: &Path) {
-    let mut cut = 0;
+/// Does something to every layer in a registry's storage.
+fn spoil_layers(storage: &Path, spoil: impl Fn(&mut Vec<u8>)) {
+    let mut spoilt = 0;
     for entry in walkdir::WalkDir::new(storage).into_iter().filter_map(Result::ok) {
         let path = entry.path();
         if !path.ends_with("data") {
             continue;
         }
-        let bytes = fs_err::read(path).unwrap();
+        let mut bytes = fs_err::read(path).unwrap();
         if bytes.starts_with(&[0x1f, 0x8b]) || bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            fs_err::write(path, &bytes[..bytes.len() / 2]).unwrap();
-            cut += 1;
+            spoil(&mut bytes);
+            fs_err::write(path, bytes).unwrap();
+            spoilt += 1;
         }
     }
-    assert!(cut > 0, "the registry has layers");
+    assert!(spoilt > 0, "the registry has layers");
 }
 
 /// Reads what a build says up to a line, and does something then; returns all it said.
@@ -95,8 +104,10 @@ fn build_with(lab: &Lab, state: &Path, cached: bool, trouble: Trouble) -> String
         let builder = Fresh::new(lab, &env, "builder");
         builder.build("counted.yaml", &["--cache-registry", &format!("{}/c", registry.address)]);
         fs_err::remove_dir_all(env.work().join("packages")).unwrap();
-        // What it has to run next needs the layers of what it has not.
-        env.write("counted.yaml", edited(&text));
+        if !matches!(trouble, Trouble::Packages(_)) {
+            // What it has to run next needs the layers of what it has not.
+            env.write("counted.yaml", edited(&text));
+        }
     }
     let proxy = Proxy::start(&registry.address, None);
     let mut address = proxy.address.clone();
@@ -104,9 +115,12 @@ fn build_with(lab: &Lab, state: &Path, cached: bool, trouble: Trouble) -> String
         Trouble::Refused => address = nobody(),
         Trouble::Always(fault) => proxy.set(Some((fault, To::All))),
         Trouble::Writes(fault) => proxy.set(Some((fault, To::Writes))),
+        Trouble::Description(fault) => proxy.set(Some((fault, To::Description))),
+        Trouble::Layers(fault) | Trouble::Packages(fault) => proxy.set(Some((fault, To::Layers))),
         Trouble::SilentOnceAsked => proxy.set(Some((Fault::Silent, To::FromLook(2)))),
         Trouble::SilentWhenExported => proxy.set(Some((Fault::Silent, To::FromLook(4)))),
-        Trouble::CutLayers => cut_layers(&storage),
+        Trouble::CutLayers => spoil_layers(&storage, |bytes| bytes.truncate(bytes.len() / 2)),
+        Trouble::SpoiltLayers => spoil_layers(&storage, |bytes| *bytes.last_mut().unwrap() ^= 1),
         Trouble::DiskFull => disk.iter().for_each(Disk::fill),
         Trouble::Later(_) => {}
     }
@@ -123,8 +137,8 @@ fn build_with(lab: &Lab, state: &Path, cached: bool, trouble: Trouble) -> String
     said
 }
 
-/// All rows at once, on one daemon: the trouble of one is none for the others. (But a layer that
-/// several builds import at once BuildKit takes from any one's registry.)
+/// All rows at once, on one daemon: the trouble of one is none for the others. (A layer that several
+/// builds import at once BuildKit takes from any one's registry: so each has layers of its own.)
 fn table(lab: &Lab, cached: bool, rows: &[(Trouble, &str, &str)]) {
     let env = TestEnv::new();
     let victim = Fresh::new(lab, &env, "victim");
@@ -174,8 +188,42 @@ fn trouble_at_the_import_is_one_warning() {
         (Trouble::DiskFull, "was not exported", "500 Internal Server Error"),
     ];
     table(lab, true, &rows);
-    let cut = (Trouble::CutLayers, "run again without it", "416 Requested Range Not Satisfiable");
-    table(lab, true, &[cut]);
+}
+
+#[test]
+fn trouble_in_the_middle_of_an_import_is_one_warning() {
+    let Some(lab) = Lab::find() else { return };
+    let rows = [
+        (Trouble::Description(Fault::Closed), "could not be imported", "EOF"),
+        (Trouble::Description(Fault::Status(503)), "could not be imported", "503"),
+        (Trouble::Description(Fault::Html), "could not be imported", "EOF"),
+        (Trouble::Description(Fault::Half), "could not be imported", "EOF"),
+        // What is the same for all of them BuildKit takes from any one: why it fails is another's reason.
+        (Trouble::Layers(Fault::Closed), "run again without it", "BuildKit failed: "),
+        (Trouble::Layers(Fault::Status(503)), "run again without it", "BuildKit failed: "),
+        (Trouble::Layers(Fault::Html), "run again without it", "BuildKit failed: "),
+        (Trouble::Layers(Fault::Half), "run again without it", "BuildKit failed: "),
+        (Trouble::CutLayers, "run again without it", "BuildKit failed: "),
+        (Trouble::SpoiltLayers, "run again without it", "BuildKit failed: "),
+    ];
+    table(lab, true, &rows);
+}
+
+#[test]
+fn a_registry_that_falls_silent_in_a_layer_is_one_warning() {
+    let Some(lab) = Lab::find() else { return };
+    // By itself: where it ends in a restart of the daemon, others would notice.
+    let row =
+        (Trouble::Layers(Fault::Silent), "run again without it", "no byte of a layer came in");
+    table(lab, true, &[row]);
+}
+
+#[test]
+fn a_registry_that_falls_silent_in_a_package_is_one_warning() {
+    let Some(lab) = Lab::find() else { return };
+    let row =
+        (Trouble::Packages(Fault::Silent), "run again without it", "no byte of a layer came in");
+    table(lab, true, &[row]);
 }
 
 #[test]

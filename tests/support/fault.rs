@@ -33,6 +33,11 @@ pub enum To {
     /// All from that `HEAD` on: the first asks whether there is a cache, the second begins its import,
     /// and so on when it is exported.
     FromLook(usize),
+    /// The description of a cache, the first blob that is read, from the second time on: the first
+    /// time is when it is asked whether there is a cache.
+    Description,
+    /// Its layers: all other blobs.
+    Layers,
 }
 
 /// The proxy; serves for as long as the test process lives.
@@ -47,14 +52,14 @@ impl Proxy {
     pub fn start(registry: &str, fault: Option<(Fault, To)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let looks = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(Seen::default());
         let state = Arc::new(Mutex::new(fault));
         let (shared, registry) = (state.clone(), registry.to_owned());
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (looks, shared, registry) = (looks.clone(), shared.clone(), registry.clone());
+                let (seen, shared, registry) = (seen.clone(), shared.clone(), registry.clone());
                 // A side that goes away is what this is about.
-                std::thread::spawn(move || serve(client, &registry, &looks, &shared));
+                std::thread::spawn(move || serve(client, &registry, &seen, &shared));
             }
         });
         Self { address, state }
@@ -71,21 +76,40 @@ pub fn nobody() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
+/// What there was of that faults count.
+#[derive(Default)]
+struct Seen {
+    looks: AtomicUsize,
+    description: Mutex<Option<String>>,
+}
+
 /// One request a connection.
 fn serve(
     mut client: TcpStream,
     registry: &str,
-    looks: &AtomicUsize,
+    seen: &Seen,
     state: &Mutex<Option<(Fault, To)>>,
 ) -> std::io::Result<()> {
     let Some((head, rest)) = head(&mut client)? else { return Ok(()) };
-    let looked = looks.fetch_add(usize::from(head.starts_with("HEAD ")), Ordering::SeqCst);
-    let look = looked + usize::from(head.starts_with("HEAD "));
+    let is_look = usize::from(head.starts_with("HEAD "));
+    let look = seen.looks.fetch_add(is_look, Ordering::SeqCst) + is_look;
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let is_blob = head.starts_with("GET ") && path.contains("/blobs/");
+    let (is_description, is_first) = {
+        let mut description = seen.description.lock().unwrap();
+        let is_first = is_blob && description.is_none();
+        if is_first {
+            *description = Some(path.clone());
+        }
+        (description.as_ref() == Some(&path), is_first)
+    };
     let is_read = head.starts_with("GET ") || head.starts_with("HEAD ");
     let fault = (*state.lock().unwrap()).filter(|(_, to)| match to {
         To::Writes => !is_read,
         To::All => true,
         To::FromLook(first) => look >= *first,
+        To::Description => is_blob && is_description && !is_first,
+        To::Layers => is_blob && !is_description,
     });
     let answer = |status: &str, kind: &str, body: &str| {
         format!(
@@ -118,6 +142,12 @@ fn serve(
     let lines = head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
     let request = lines.collect::<Vec<_>>().join("\r\n") + "\r\nConnection: close\r\n\r\n";
     upstream.write_all(request.as_bytes())?;
+    if fault.is_some() && is_read {
+        let mut answer = Vec::new();
+        upstream.read_to_end(&mut answer)?;
+        client.write_all(&answer[..answer.len() / 2])?;
+        return client.shutdown(Shutdown::Both);
+    }
     if fault.is_some() {
         // Half of what was to be written.
         upstream.write_all(&rest[..rest.len() / 2])?;
