@@ -9,7 +9,8 @@ median = statistics.median
 
 @dataclasses.dataclass
 class Row:
-    """A line of the table: seconds of each round, and of what ran beside it in the same round."""
+    """A line of the table: seconds of each round, and of what ran beside it, in the same round or at
+    least in the same run."""
 
     what: str
     ours: list

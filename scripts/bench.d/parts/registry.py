@@ -52,7 +52,9 @@ def from_registry(bench, server, name):
     ]
     if name == "hello":
         elsewhere = [on_another_machine() for _ in bench.rounds(3)]
-        rows.append(Row(f"{what}, and melange2's own caches empty", elsewhere))
+        without_registry = [theirs for _, theirs in pairs]
+        what = f"{what}, and melange2's own caches empty"
+        rows.append(Row(what, elsewhere, without_registry, "no registry"))
     return rows, median(packaging)
 
 
@@ -97,10 +99,11 @@ def export(bench, server):
     what = f"{STEPS} steps, all cached, exported to a new repository"
     pairs = alternate(bench.rounds(3), ours, by_hand, what)
     bench.build(recipe, "--cache-registry", f"{server.address}/kept")
-    rows = [
+    new = [mine for mine, _ in pairs]
+    return [
         Row.of_pairs(what, pairs, "the same spec by buildctl"),
-        Row(f"{STEPS} steps, all cached, exported again", [again() for _ in bench.rounds(3)]),
-        Row(f"{what}, `min`", [smallest() for _ in bench.rounds(3)]),
-        Row(f"{STEPS} steps, all run, no registry", [without]),
+        Row(f"{STEPS} steps, all cached, exported again", [again() for _ in bench.rounds(3)],
+            new, "to a new repository"),
+        Row(f"{what}, `min`", [smallest() for _ in bench.rounds(3)], new, "`max`"),
+        Row(what, [median(new)], [without], "all run, no registry"),
     ]
-    return rows
