@@ -118,6 +118,7 @@ fn cache_mounts_outlive_garbage_collection_and_prune() {
     let lines = rules[0].lines().filter_map(|line| line.split_once(':'));
     let keys: Vec<&str> = lines.map(|(key, _)| key.trim()).collect();
     assert_eq!(keys, ["0", "All", "Filters", "Keep duration"], "{workers}");
+    assert_eq!(daemon.status("garbage").as_deref(), Some("by age"));
     let mounts = || {
         let output =
             daemon.buildctl(&["du", "--filter", "type==exec.cachemount", "--format={{json .}}"]);

@@ -223,6 +223,14 @@ impl Connection {
         self.ask(&["debug", "workers", "-v"], ASKED_FOR)
     }
 
+    /// Whether its garbage collection has rules with sizes: to follow them it counts cache mounts, and a
+    /// step that wants one just then gets an empty one instead.
+    pub fn counts_cache_mounts(&self) -> Result<bool, Error> {
+        const SIZES: [&str; 3] = ["Reserved space:", "Minimum free space:", "Maximum used space:"];
+        let workers = self.workers()?;
+        Ok(SIZES.iter().any(|size| workers.contains(size)))
+    }
+
     /// Deletes what no running build uses. Returns BuildKit's own list of what went.
     pub fn prune(&self, what: Prune, keep: Option<Duration>) -> Result<String, Error> {
         let keep = keep.map(|keep| format!("{}s", keep.as_secs()));

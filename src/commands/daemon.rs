@@ -97,6 +97,11 @@ fn status(args: &DaemonArgs, ui: &Ui) -> Result<()> {
     let connection = Connection::open(&options)?;
     let _ = writeln!(text, "address:    {}", connection.addr());
     let _ = writeln!(text, "version:    {}", connection.version()?);
+    let collects = match connection.counts_cache_mounts()? {
+        true => "by size, which loses cache mounts now and then (see docs/caching.md)",
+        false => "by age",
+    };
+    let _ = writeln!(text, "garbage:    {collects}");
     let usage = match usage {
         Some(usage) => Some(usage),
         None => connection.disk_usage()?,

@@ -77,6 +77,8 @@ fn a_daemon_over_tcp_is_used_with_its_certificates_and_left_alone() {
     status.args(["daemon", "status", "--buildkit-addr", &address]);
     let text = lab.ok(&env, status.args(["--tlsdir", "certificates"]));
     assert!(text.contains(&address) && text.contains("disk usage: "), "{text}");
+    // It has BuildKit's own rules.
+    assert!(text.contains("garbage:    by size, which loses cache mounts"), "{text}");
 
     // Without certificates there is no way in.
     let output =
