@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::apk::dependency::Atom;
+use crate::apk::key::KeyRing;
 use crate::build_config::BuildConfig;
 use crate::diagnostic::Diagnostic;
 use crate::dockerfile;
@@ -84,8 +85,8 @@ pub fn prepare(plan: &Plan, config: &BuildConfig, reporter: &mut dyn Reporter) -
         arch: plan.arch,
         packages: &choices.iter().map(identity).collect::<Vec<_>>(),
         world: &world,
-        repositories: &specs.iter().map(|spec| spec.location.clone()).collect::<Vec<_>>(),
-        keys: universe.keys(),
+        repositories: &universe.origins().repositories,
+        keys: &universe.origins().keys,
         users: &declared.users,
         groups: &declared.groups,
         paths: &declared.paths,
@@ -134,7 +135,7 @@ fn tools(universe: &Universe, plan: &Plan, config: &BuildConfig) -> Option<image
             packages: &choices.iter().map(identity).collect::<Vec<_>>(),
             world: &[TOOLS.to_owned()],
             repositories: &[],
-            keys: universe.keys(),
+            keys: &KeyRing::default(),
             users: &[],
             groups: &[],
             paths: &[],

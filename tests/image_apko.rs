@@ -4,6 +4,9 @@
 //! apko makes of the same packages (without apko, its listing is checked by `image_layout`); so is a
 //! build environment of the demo distribution.
 //!
+//! Both are told the same repositories and keys. Which of them a build tells, `tests/environment.rs`
+//! shows: not directories and credentials, which apko writes as they are named.
+//!
 //! # Differences that are accepted
 //!
 //! | what | apko | here | why |

@@ -17,6 +17,7 @@ mod daemon;
 mod dockerfile;
 mod dockerfile_live;
 mod dockerfile_plan;
+mod environment;
 mod errors;
 mod fuzz;
 mod house;

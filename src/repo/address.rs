@@ -127,6 +127,14 @@ impl RemoteAddress {
         self.url.as_str()
     }
 
+    /// The repository's URL for everybody to read: without credentials, without a query, which may
+    /// be a token, and the same however many slashes it was written with.
+    pub(super) fn public(&self) -> String {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.as_str().trim_end_matches('/').to_owned()
+    }
+
     /// The credentials that the URL held.
     pub(super) fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
@@ -188,6 +196,19 @@ mod tests {
         assert_eq!(remote.url(), "https://host/os");
         let error = Address::parse("https://me:secret@:x").unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn one_repository_has_one_public_url() {
+        for text in [
+            "https://host/os",
+            "https://host/os/",
+            "https://HOST:443/./os//",
+            "https://me:p%40ss@host/os?token=abc#fragment",
+        ] {
+            assert_eq!(remote(text).public(), "https://host/os", "{text}");
+        }
+        assert_eq!(remote("http://host:8080").public(), "http://host:8080");
     }
 
     #[test]

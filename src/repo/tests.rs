@@ -3,5 +3,6 @@
 mod file;
 mod fixture;
 mod network;
+mod origins;
 mod server;
 mod trust;

@@ -12,6 +12,7 @@ use super::address::{Address, RemoteAddress};
 use super::cache;
 use super::catalog::{self, Catalog};
 use super::http::Client;
+use super::origins::{Origins, SignedBy};
 use super::snapshot::Snapshots;
 use super::solver::{self, Repository};
 use super::{Choice, Error, Fetched, Options, Spec, download};
@@ -41,6 +42,7 @@ pub struct Universe {
     repositories: Vec<Repository>,
     /// Where each repository's packages of this architecture are.
     addresses: Vec<Address>,
+    origins: Origins,
     warnings: Vec<String>,
     /// Waited for when this is dropped.
     _storing: Vec<Storing>,
@@ -86,13 +88,18 @@ impl Universe {
             options,
             snapshots: Snapshots::new(options.cache_dir.join("snapshots"), state_dir),
         };
-        let addresses: Vec<Address> = specs
+        let roots: Vec<Address> = specs
             .iter()
-            .map(|spec| Ok(Address::parse(&spec.location)?.join(&[arch.apk()])))
+            .map(|spec| Address::parse(&spec.location))
             .collect::<Result<_, Error>>()?;
+        let addresses: Vec<Address> = roots.iter().map(|root| root.join(&[arch.apk()])).collect();
         let catalogs = in_parallel(&addresses, |address| opener.catalog(address))?;
         let (mut warnings, mut repositories, mut storing) = (Vec::new(), Vec::new(), Vec::new());
-        for ((spec, address), catalog) in specs.iter().zip(&addresses).zip(catalogs) {
+        let mut origins = Origins::default();
+        for (((spec, root), address), catalog) in
+            specs.iter().zip(&roots).zip(&addresses).zip(catalogs)
+        {
+            origins.add(spec, root, catalog.as_ref().and_then(|opened| opened.key.as_ref()))?;
             let catalog = match catalog {
                 Some(opened) => {
                     storing.push(opened.storing);
@@ -114,6 +121,7 @@ impl Universe {
             packages_dir: options.cache_dir.join("packages"),
             repositories,
             addresses,
+            origins,
             warnings,
             _storing: storing,
         })
@@ -141,9 +149,9 @@ impl Universe {
         })
     }
 
-    /// The keys that were loaded (they are installed in the environment's `/etc/apk/keys`).
-    pub fn keys(&self) -> &KeyRing {
-        &self.keys
+    /// What an environment may tell of where its packages are from.
+    pub fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// What deserves a word to the user, a line each.
@@ -282,9 +290,11 @@ impl Opener<'_> {
             }
         };
         let opened = apk::index::Opened::new(&archive).map_err(in_index)?;
-        if !self.options.ignore_signatures {
-            opened.verify(self.keys).map_err(in_index)?;
-        }
+        let key = match opened.verify(self.keys) {
+            Ok(name) => self.keys.find(&name).map(|pem| SignedBy { pem: pem.to_vec(), name }),
+            Err(_) if self.options.ignore_signatures => None,
+            Err(error) => return Err(in_index(error)),
+        };
         let digest = opened.digest();
         // Not before here: what is not trusted is not unpacked, and leaves nothing behind.
         let archive = Arc::new(archive);
@@ -295,18 +305,21 @@ impl Opener<'_> {
             Some(catalog)
         };
         if let Some(catalog) = self.snapshots.load(&digest, parse) {
-            return Ok(Some(Opened { catalog: Arc::new(catalog), storing: Storing(None) }));
+            let catalog = Arc::new(catalog);
+            return Ok(Some(Opened { catalog, key, storing: Storing(None) }));
         }
         let catalog = read_index(&archive).map_err(in_index)?.ok_or_else(too_large)?;
         let catalog = Arc::new(catalog);
         let storing = Storing::begin(self.snapshots.clone(), digest, Arc::clone(&catalog));
-        Ok(Some(Opened { catalog, storing }))
+        Ok(Some(Opened { catalog, key, storing }))
     }
 }
 
 /// An index that is trusted.
 struct Opened {
     catalog: Arc<Catalog>,
+    /// `None` where nobody looks at signatures and none fits.
+    key: Option<SignedBy>,
     storing: Storing,
 }
 

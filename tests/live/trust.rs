@@ -2,13 +2,15 @@
 
 use super::recipe;
 use crate::support::TestEnv;
-use crate::support::lab::{Lab, written};
+use crate::support::lab::{Lab, nonce, written};
 
-/// Builds a small signed package and returns the environment.
+/// Builds a small signed package, another one each time, and returns the environment.
 fn built(lab: &Lab) -> TestEnv {
     let env = TestEnv::new();
     let script = "mkdir -p ${{targets.destdir}}/usr/bin\nprintf '#!/bin/sh\\necho hi\\n' > ${{targets.destdir}}/usr/bin/hi\nchmod 755 ${{targets.destdir}}/usr/bin/hi";
-    env.write("hi.yaml", recipe("hi", &[("hi", script)]));
+    // Of a package whose environment is known nobody would look at the file.
+    let script = format!("# {}\n{script}", nonce());
+    env.write("hi.yaml", recipe("hi", &[("hi", &script)]));
     lab.ok(&env, &mut lab.build(&env, "hi.yaml"));
     assert!(written(&env).contains(&"x86_64/hi-1.0.0-r0.apk".to_owned()));
     env

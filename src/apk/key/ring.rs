@@ -61,6 +61,16 @@ impl KeyRing {
         self.keys.get(name).map(|key| key.pem.as_slice())
     }
 
+    /// The PEM text of the key that a signature calls `name`: see [`KeyRing::verify`].
+    pub fn find(&self, name: &str) -> Option<&[u8]> {
+        self.meant(name).map(|key| key.pem.as_slice())
+    }
+
+    fn meant(&self, name: &str) -> Option<&Key> {
+        let bare = name.strip_suffix(".rsa.pub");
+        self.keys.get(name).or_else(|| self.keys.get(bare?))
+    }
+
     /// Whether the ring holds no key.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -87,9 +97,7 @@ impl KeyRing {
         message: &Message<'_>,
         signature: &[u8],
     ) -> Result<(), Error> {
-        let bare = name.strip_suffix(".rsa.pub");
-        let key = self.keys.get(name).or_else(|| self.keys.get(bare?));
-        let Some(key) = key else {
+        let Some(key) = self.meant(name) else {
             return Err(Error::Untrusted(format!("the signing key `{name}` is not trusted")));
         };
         let verified = match algorithm {

@@ -191,8 +191,8 @@ fn a_key_may_be_a_url() {
     let mut options = fixture.options();
     options.keys = vec![keys.url("/keys/good.rsa.pub")];
     let location = fixture.path("packages").display().to_string();
-    let universe = fixture.open_as(&location, &options, None).unwrap();
-    assert_eq!(universe.keys().names(), ["good.rsa.pub"]);
+    fixture.open_as(&location, &options, None).unwrap();
+    assert_eq!(keys.requests().len(), 1);
 }
 
 #[test]
