@@ -159,6 +159,8 @@ impl Part {
     /// Gets what is missing.
     fn fetch(&mut self, client: &Client, wanted: &Wanted<'_>) -> Result<(), Error> {
         let limit = wanted.limit();
+        // A server without ranges begins anew each time: that it sends something is no progress.
+        let mut furthest = self.size()?;
         client.with_retries(wanted.address, || {
             let begun = self.file.seek(io::SeekFrom::End(0))?;
             if wanted.size > 0 && begun == wanted.size {
@@ -176,7 +178,7 @@ impl Part {
                 }
                 status => return Err(Failure::final_(format!("the server answered `{status}`"))),
             }
-            self.receive(response, limit)
+            self.receive(response, limit, &mut furthest)
         })
     }
 
@@ -185,11 +187,15 @@ impl Part {
         self.file.rewind()
     }
 
-    fn receive(&mut self, response: Response<ureq::Body>, limit: u64) -> Result<(), Failure> {
+    fn receive(
+        &mut self,
+        response: Response<ureq::Body>,
+        limit: u64,
+        furthest: &mut u64,
+    ) -> Result<(), Failure> {
         let mut reader = response.into_body().into_reader();
         let mut buffer = vec![0; 128 << 10];
         let mut size = self.file.stream_position()?;
-        let begun = size;
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return Ok(()),
@@ -204,7 +210,8 @@ impl Part {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let retry = if size > begun { Retry::Progress } else { Retry::Later };
+                    let retry = if size > *furthest { Retry::Progress } else { Retry::Later };
+                    *furthest = size.max(*furthest);
                     let problem = format!("the answer broke off: {error}");
                     return Err(Failure { problem, retry });
                 }

@@ -18,6 +18,8 @@ use super::address::{Credentials, RemoteAddress};
 
 /// How often something is tried that fails for a reason that may pass.
 const ATTEMPTS: u32 = 4;
+/// How often in all, when each time gets a little further.
+const MOST_ATTEMPTS: u32 = 1_000;
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a server may ask us to wait.
@@ -56,7 +58,7 @@ pub(super) enum Retry {
     Later,
     /// After the wait that the server asked for.
     After(Duration),
-    /// It got further than before: this failure does not count.
+    /// It got further than ever before: this failure does not count, but waits as the first does.
     Progress,
 }
 
@@ -130,24 +132,25 @@ impl Client {
         address: &RemoteAddress,
         mut attempt: impl FnMut() -> Result<T, Failure>,
     ) -> Result<T, Error> {
-        let mut failures = 0;
+        let (mut attempts, mut failures) = (0, 0);
         loop {
+            attempts += 1;
             let failure = match attempt() {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
             let wait = match failure.retry {
-                Retry::No => return Err(fetch_error(address, failures + 1, failure)),
+                Retry::No => return Err(fetch_error(address, attempts, failure)),
                 Retry::Progress => {
                     failures = 0;
-                    continue;
+                    self.backoff
                 }
                 Retry::Later => self.backoff * 2_u32.saturating_pow(failures),
                 Retry::After(wait) => wait.min(LONGEST_WAIT),
             };
-            failures += 1;
-            if failures >= ATTEMPTS {
-                return Err(fetch_error(address, failures, failure));
+            failures += u32::from(failure.retry != Retry::Progress);
+            if failures >= ATTEMPTS || attempts >= MOST_ATTEMPTS {
+                return Err(fetch_error(address, attempts, failure));
             }
             tracing::debug!("{address}: {}; trying again in {wait:?}", failure.problem);
             std::thread::sleep(wait);

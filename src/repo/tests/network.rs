@@ -111,6 +111,32 @@ fn a_package_that_breaks_off_is_continued() {
 }
 
 #[test]
+fn a_server_that_breaks_off_for_ever_is_given_up() {
+    let fixture = Fixture::new();
+    // It knows no ranges, and so never gets further.
+    let whole = fs::read(fixture.package("lib")).unwrap();
+    let server = fixture.serve(move |request, _, answer| match of_package(request) {
+        true => Response::new("200 OK", whole.clone()).cut_at(5_000),
+        false => answer,
+    });
+    let result = fetch(&fixture.open(&server.url("")).unwrap());
+    let text = failure(&fixture, Some(&server), result);
+    assert!(text.contains("the answer broke off") && text.ends_with("(tried 5 times)"), "{text}");
+    let asked = server.requests().iter().filter(|it| it.path.ends_with("lib-1-r0.apk")).count();
+    assert_eq!(asked, 5, "once with progress, and four times without");
+
+    // A byte more each time is progress, but would take years.
+    let server = fixture.serve(|request, number, answer| match of_package(request) {
+        true if number > 2 => answer.cut_at(1),
+        true => answer.cut_at(0),
+        false => answer,
+    });
+    let result = fetch(&fixture.open(&server.url("")).unwrap());
+    let text = failure(&fixture, Some(&server), result);
+    assert!(text.ends_with("(tried 1000 times)"), "{text}");
+}
+
+#[test]
 fn what_a_killed_process_left_is_continued_or_thrown_away() {
     let fixture = Fixture::new();
     let server = fixture.serve(|_, _, answer| answer);
