@@ -39,7 +39,7 @@ fn what_is_named_and_missing_is_told_before_anything_is_done() {
     for (flags, said) in [
         (["--pipeline-dir", "nope"], "`--pipeline-dir nope`: there is no such directory"),
         (["--source-dir", "nope"], "`--source-dir nope`: there is no such directory"),
-        (["--secret", "id=a,src=nope"], "`--secret id=a,src=nope`: there is no file"),
+        (["--secret", "id=a,src=nope"], "`--secret`: there is no file `"),
     ] {
         let text = env.run(&["render", flags[0], flags[1]]);
         assert!(text.starts_with("exit: 2\n") && text.contains(said), "{text}");

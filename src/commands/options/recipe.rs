@@ -188,14 +188,19 @@ fn source_date_epoch(build_date: Option<&str>) -> Result<i64> {
     Ok(date.as_second())
 }
 
-/// `id=ID,src=FILE` or `id=ID,env=NAME`; a value itself is never accepted.
+/// `id=ID,src=FILE` or `id=ID,env=NAME`; a value itself is never accepted, and what is not
+/// understood is not repeated: it may be one.
 fn parse_secret(text: &str) -> Result<Secret> {
-    let wrong = || {
-        Error::config(format!("`--secret {text}` is not understood"))
-            .hint("write `id=ID,src=FILE` or `id=ID,env=NAME`")
+    let refused = |problem: &str| {
+        Error::config(format!("a `--secret` is not understood: {problem}"))
+            .hint("write `id=ID,src=FILE` or `id=ID,env=NAME`; the value itself can't be given")
     };
     let (mut id, mut source) = (None, None);
-    for part in text.split(',') {
+    for (number, part) in text.split(',').enumerate() {
+        let wrong = || {
+            let number = number + 1;
+            refused(&format!("its part {number} is neither `id=ID`, `src=FILE` nor `env=NAME`"))
+        };
         match part.split_once('=').ok_or_else(wrong)? {
             ("id", value) if !value.is_empty() => id = Some(value.to_owned()),
             // `render -o` writes it into a script that runs elsewhere.
@@ -210,9 +215,9 @@ fn parse_secret(text: &str) -> Result<Secret> {
     if let Some(path) = source.as_deref().and_then(|source: &str| source.strip_prefix("src="))
         && !Path::new(path).is_file()
     {
-        return Err(Error::config(format!("`--secret {text}`: there is no file `{path}`")));
+        return Err(Error::config(format!("`--secret`: there is no file `{path}`")));
     }
-    let id = id.ok_or_else(wrong)?;
+    let id = id.ok_or_else(|| refused("it has no `id=ID`"))?;
     let source = source.unwrap_or_else(|| format!("env={id}"));
     if id == "ca" {
         return Err(Error::config("the secret id `ca` is taken by `--ca-file`"));
@@ -233,7 +238,22 @@ mod tests {
         let missing = parse_secret("id=token,src=/no/such/file").unwrap_err().to_string();
         assert!(missing.ends_with("there is no file `/no/such/file`"), "{missing}");
         assert_eq!(parse_secret("id=TOKEN").unwrap().source, "env=TOKEN");
-        assert!(parse_secret("token=abc").is_err());
         assert!(parse_secret("id=ca,src=x").is_err());
+    }
+
+    #[test]
+    fn what_may_be_a_secrets_value_is_not_repeated() {
+        for (text, problem) in [
+            ("token=n0tF0rLogs", "its part 1 is neither `id=ID`, `src=FILE` nor `env=NAME`"),
+            ("n0tF0rLogs", "its part 1 is neither `id=ID`, `src=FILE` nor `env=NAME`"),
+            ("n0tF0rLogs==", "its part 1 is neither `id=ID`, `src=FILE` nor `env=NAME`"),
+            ("id=a,n0tF0rLogs", "its part 2 is neither `id=ID`, `src=FILE` nor `env=NAME`"),
+            ("id=a,value=n0tF0rLogs", "its part 2 is neither `id=ID`, `src=FILE` nor `env=NAME`"),
+            ("env=n0tF0rLogs", "it has no `id=ID`"),
+        ] {
+            let error = parse_secret(text).unwrap_err();
+            assert_eq!(error.to_string(), format!("a `--secret` is not understood: {problem}"));
+            assert!(!format!("{error:?}").contains("n0tF0rLogs"), "{error:?}");
+        }
     }
 }
