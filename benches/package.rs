@@ -190,6 +190,7 @@ fn assemble(stream: &Path, out_dir: &Path) -> Result<(Duration, u64), Failure> {
         locked: &[],
         recipe_license: String::new(),
         repo_url: String::new(),
+        cancelled: || false,
     };
     let mut stream = File::open(stream)?;
     let start = Instant::now();

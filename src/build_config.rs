@@ -312,6 +312,7 @@ impl BuildConfig {
             locked,
             recipe_license: self.recipe_license.clone(),
             repo_url: self.repo_url.clone(),
+            cancelled: crate::buildkit::cancelled,
         }
     }
 

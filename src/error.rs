@@ -243,6 +243,7 @@ impl From<crate::package::Error> for Error {
             crate::package::Error::Content { .. } => Kind::Step,
             // The stream is the daemon's.
             crate::package::Error::Stream(_) => Kind::Buildkit,
+            crate::package::Error::Cancelled => Kind::Cancelled,
             _ => Kind::Config,
         };
         Self::new(kind, chain(&error))

@@ -77,7 +77,8 @@ pub(super) fn run_watched<T: Send>(
         solve(connection, spec, options, &Output::TarStream, take, is_hopeless, sink)?;
     let succeeded = finished.status.success();
     progress.finish(succeeded, reporter);
-    if signal::cancelled() {
+    // What is complete is done, even if the signal came a moment later.
+    if signal::cancelled() && !(succeeded && finished.sink.is_ok()) {
         return Err(Error::Cancelled);
     }
     if let Some(timeout) = late().filter(|_| !succeeded) {

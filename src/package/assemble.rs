@@ -72,7 +72,7 @@ pub fn assemble_with_recipe(
         .iter()
         .filter_map(|built| Some(built.path.file_name()?.to_str()?.to_owned()))
         .collect();
-    staging.publish(&names, || {
+    staging.publish(&names, options.cancelled, || {
         if options.generate_index {
             index::update(&directory.join(INDEX), entries, options.signer)?;
         }

@@ -17,6 +17,9 @@ pub enum Error {
         /// What is wrong, with the path.
         problem: String,
     },
+    /// The build was cancelled before its packages had their names.
+    #[error("cancelled")]
+    Cancelled,
     /// The output stream is not one that our spec makes.
     #[error("the build's output stream {0}")]
     Stream(String),

@@ -48,6 +48,9 @@ pub struct Options<'a> {
     pub recipe_license: String,
     /// `--git-repo-url`, for the SBOM.
     pub repo_url: String,
+    /// Whether the build shall end: asked for the last time when packages are about to take their
+    /// names. Once they have, they stay.
+    pub cancelled: fn() -> bool,
 }
 
 /// A package that was emitted.

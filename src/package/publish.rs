@@ -49,13 +49,18 @@ impl Staging {
     }
 
     /// Renames files of the directory, then runs `then`, which makes them known. If anything fails
-    /// everything is as it was. Other processes that publish to the same place wait meanwhile.
+    /// everything is as it was. Other processes that publish to the same place wait meanwhile, and
+    /// whoever has waited asks once more whether it was `cancelled`.
     pub fn publish(
         self,
         names: &[String],
+        cancelled: fn() -> bool,
         then: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
         let directory = lock(&self.target)?;
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
         let mut renamed = Vec::new();
         let outcome = self
             .rename_all(names, &mut renamed)
@@ -165,7 +170,7 @@ mod tests {
         let second = staged(directory.path(), &["b"]);
         assert!(at_work.path().join("a").exists() && second.path().join("b").exists());
         drop(second);
-        at_work.publish(&["a".to_owned()], || Ok(())).unwrap();
+        at_work.publish(&["a".to_owned()], || false, || Ok(())).unwrap();
         let expected = [(".tmp-file", "not ours"), ("a", "new")];
         assert_eq!(content(directory.path()), expected.map(|(a, b)| (a.into(), b.into())));
     }
@@ -175,9 +180,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("a"), "old").unwrap();
         let names = ["a".to_owned(), "b".to_owned()];
-        staged(directory.path(), &["a", "b"]).publish(&names, || Ok(())).unwrap();
+        staged(directory.path(), &["a", "b"]).publish(&names, || false, || Ok(())).unwrap();
         let expected = ["a", "b"].map(|name| (name.to_owned(), "new".to_owned()));
         assert_eq!(content(directory.path()), expected);
+    }
+
+    #[test]
+    fn what_is_cancelled_takes_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a"), "old").unwrap();
+        let names = ["a".to_owned(), "b".to_owned()];
+        let staging = staged(directory.path(), &["a", "b"]);
+        let error = staging.publish(&names, || true, || panic!("published")).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error}");
+        assert_eq!(content(directory.path()), [("a".to_owned(), "old".to_owned())]);
     }
 
     #[test]
@@ -188,7 +204,8 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             fs::write(directory.path().join("a"), "old").unwrap();
             let staging = staged(directory.path(), &present);
-            staging.publish(&names, || Err(io::Error::other("no index").into())).unwrap_err();
+            let no_index = || Err(io::Error::other("no index").into());
+            staging.publish(&names, || false, no_index).unwrap_err();
             assert_eq!(content(directory.path()), old, "{present:?}");
         }
     }

@@ -40,5 +40,6 @@ pub fn options(out_dir: &Path) -> Options<'static> {
         locked: &[],
         recipe_license: String::new(),
         repo_url: String::new(),
+        cancelled: || false,
     }
 }

@@ -69,6 +69,36 @@ fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
 }
 
 #[test]
+fn a_build_that_is_cancelled_while_it_packages_publishes_nothing() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let (port, rung) = doorbell();
+    let script = format!(
+        "# {}\nwget -q -O /dev/null http://127.0.0.1:{port}/ || true\n\
+         mkdir -p ${{{{targets.destdir}}}}/usr",
+        nonce()
+    );
+    let text = recipe("late", &[("make", &script)]);
+    env.write("late.yaml", text.replace("- busybox", "- busybox\n      - wget"));
+    let child = start(&mut lab.build(&env, "late.yaml"));
+    rung.recv_timeout(Duration::from_secs(300)).unwrap();
+    // Packages take their names under this lock.
+    let directory = fs_err::File::open(env.work().join("packages/x86_64")).unwrap();
+    directory.file().lock().unwrap();
+    eventually("the package is complete", || {
+        hidden(&env).iter().any(|it| it.join("late-1.0.0-r0.apk").exists())
+    });
+    signal(&child, "-INT");
+    // Nothing shows that a signal was taken note of: far longer than that could take.
+    std::thread::sleep(Duration::from_secs(2));
+    drop(directory);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", env.text(&output));
+    assert_eq!(written(&env), [] as [&str; 0]);
+    assert_eq!(hidden(&env), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
 fn a_build_that_takes_too_long_is_ended() {
     let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();

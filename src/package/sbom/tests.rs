@@ -11,6 +11,7 @@ fn options() -> Options<'static> {
         namespace: "wolfi os".to_owned(),
         recipe_license: "Apache-2.0".to_owned(),
         repo_url: "https://github.com/wolfi-dev/os".to_owned(),
+        cancelled: || false,
         source_date_epoch: 1_700_000_000,
         ..testing::options(std::path::Path::new("out"))
     }
