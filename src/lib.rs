@@ -38,6 +38,10 @@ pub mod plan;
 pub mod repo;
 pub mod ui;
 
+#[cfg(test)]
+#[path = "../tests/support/required.rs"]
+mod required;
+
 pub use build::build;
 pub use build_config::BuildConfig;
 pub use cache::{

@@ -1,6 +1,6 @@
 //! The rule for cache mounts on all of Wolfi: which steps have none because of their scripts.
 //!
-//! The recipes are not ours and not here: the test is skipped, with a note, where they are absent.
+//! The recipes are not ours and not here: `parts::shared` says what is done without them.
 
 use melange2::dockerfile::render;
 use melange2::plan::Context;

@@ -1,8 +1,8 @@
 //! All of Wolfi: every recipe compiles to what the reference compiles it to, and `compile` prints
 //! what melange prints.
 //!
-//! `scripts/corpus` compares. The recipes are not ours and not here: the test is skipped, with a
-//! note, where they are absent.
+//! `scripts/corpus` compares. The recipes are not ours and not here: `parts::shared` says what is done
+//! without them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -35,15 +35,8 @@ fn said(output: &Output) -> (String, String) {
 
 /// The recipes of Wolfi, if they are there.
 pub fn wolfi() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let shared =
-        std::env::var_os("MELANGE2_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let corpus = shared.join("corpus");
-    if !corpus.join("recipes").is_dir() {
-        println!("skipped: there is no {}", corpus.display());
-        return None;
-    }
-    Some(corpus)
+    let recipes = parts::shared("corpus/recipes")?;
+    Some(recipes.parent()?.to_owned())
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, parts};
 
 /// The schema that is printed, compiled by a validator that knows nothing of this project.
 struct Validator {
@@ -86,13 +86,7 @@ fn every_recipe_of_the_project_is_accepted() {
 
 #[test]
 fn every_recipe_of_wolfi_is_accepted() {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let shared = std::env::var_os("MELANGE2_SHARED").map_or_else(|| beside.into(), PathBuf::from);
-    let folder = shared.join("corpus/recipes");
-    if !folder.is_dir() {
-        println!("skipped: there is no {}", folder.display());
-        return;
-    }
+    let Some(folder) = parts::shared("corpus/recipes") else { return };
     let validator = Validator::new();
     let recipes = recipes(&folder);
     let refused: Vec<_> = recipes

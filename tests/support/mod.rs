@@ -7,6 +7,7 @@ pub mod fault;
 pub mod lab;
 pub mod namespace;
 pub mod parts;
+mod required;
 pub mod serve;
 
 use std::path::{Path, PathBuf};

@@ -6,23 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Reads a file of apk-tools' test data, which is not part of this repository; `None` with a note
-/// where it is missing.
-fn shared(name: &str) -> Option<String> {
-    let root = std::env::var_os("MELANGE2_SHARED").map_or_else(
-        || std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        std::path::PathBuf::from,
-    );
-    let text = fs_err::read_to_string(root.join("apk").join(name)).ok();
-    if text.is_none() {
-        println!("note: apk-tools' `{name}` is not here; the test checks nothing");
-    }
-    text
-}
-
 #[test]
 fn the_order_is_apk_tools() {
-    let Some(table) = shared("version.data") else { return };
+    let Some(table) = crate::required::shared("apk/version.data") else { return };
+    let table = fs_err::read_to_string(table).unwrap();
     let mut checked = 0;
     for (number, line) in table.lines().enumerate() {
         let line = line.split('#').next().unwrap().trim();

@@ -1,6 +1,6 @@
 //! apk-tools' own cases: the same packages in the same versions, the same refusals.
 //!
-//! The data are not part of this project: the test says so and passes where they are absent.
+//! The data are not part of this project: `crate::required` says what is done without them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,8 @@ use crate::apk::dependency::Atom;
 use crate::arch::Arch;
 use crate::repo::catalog;
 
-fn cases() -> Option<PathBuf> {
-    let shared = std::env::var_os("MELANGE2_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    Some(shared.join("apk/solver")).filter(|directory| directory.is_dir())
-}
+/// How many cases there are.
+const CASES: usize = 30;
 
 /// A case: request, repositories, and the packages that are expected (`None`: a refusal).
 struct Case {
@@ -82,17 +79,14 @@ fn answer(case: &Case) -> Option<BTreeSet<String>> {
 
 #[test]
 fn apk_tools_cases_have_apk_tools_answers() {
-    let Some(directory) = cases() else {
-        println!("skipped: apk-tools' solver cases are not at hand");
-        return;
-    };
+    let Some(directory) = crate::required::shared("apk/solver") else { return };
     let mut files: Vec<_> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
         .collect();
     files.sort();
-    assert!(!files.is_empty());
+    assert_eq!(files.len(), CASES);
     let wrong: Vec<String> = files
         .iter()
         .map(|path| (path, read(path)))
