@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::process::ExitStatus;
 
 use super::error::{Error, StepFailure};
-use super::events::Progress;
+use super::events::{FailedStep, Progress};
 
 /// How many lines of buildctl's own text are kept.
 const KEPT_LINES: usize = 60;
@@ -57,8 +57,7 @@ pub(super) fn failure(
     let message = tail.message();
     let text = message.as_deref().unwrap_or_default();
     if let Some(step) = progress.failed() {
-        let mut said = step.log.iter().rev().take(3).chain([&step.error]);
-        if said.any(|line| line.contains("exec format error")) {
+        if is_foreign(&step.error) || shell_never_ran(step) {
             return foreign_platform(platform);
         }
         // The daemon's own end also ends its steps: then the step is not to blame.
@@ -78,8 +77,7 @@ pub(super) fn failure(
         return forbidden(text);
     }
     let other = progress.other_error().map(error_text);
-    let foreign = |text: &str| text.contains("exec format error");
-    if foreign(text) || other.as_deref().is_some_and(foreign) {
+    if is_foreign(text) || other.as_deref().is_some_and(is_foreign) {
         return foreign_platform(platform);
     }
     if is_lost(text) {
@@ -128,10 +126,31 @@ fn foreign_platform(platform: &str) -> Error {
     }
 }
 
+/// What BuildKit says before it tells how a process ended; the process, with all of the step's own
+/// script, stands before it.
+const ENDED: &str = "did not complete successfully: ";
+/// The kernel's words for a program that it can't run.
+const FOREIGN: &str = "exec format error";
+
+/// Whether BuildKit itself says that it can't run the programs.
+fn is_foreign(error: &str) -> bool {
+    error.rsplit_once(ENDED).map_or(error, |(_, how)| how).contains(FOREIGN)
+}
+
+/// Whether a step's log is nothing but runc's word that the step's shell can't be run: with the same
+/// exit code, a program of the script may say so of another, and then it is the step that failed.
+fn shell_never_ran(step: &FailedStep) -> bool {
+    let shell =
+        step.error.split_once("process \"").and_then(|(_, rest)| rest.split([' ', '"']).next());
+    let [only] = step.log.as_slice() else { return false };
+    shell.is_some_and(|shell| *only == format!("exec {shell}: {FOREIGN}"))
+}
+
 /// The exit code in `… did not complete successfully: exit code: 2`, the last one there: the
 /// step's own script stands before it.
 fn exit_code(error: &str) -> Option<i32> {
-    let (_, rest) = error.rsplit_once("did not complete successfully: exit code: ")?;
+    let (_, how) = error.rsplit_once(ENDED)?;
+    let rest = how.strip_prefix("exit code: ")?;
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
@@ -252,6 +271,35 @@ mod tests {
         let error = verdict(&[STARTED, &failed(exec)], &format!("error: failed to solve: {exec}"));
         assert!(error.hints()[0].contains("binfmt"), "{error}");
         assert!(error.to_string().contains("linux/arm64"));
+    }
+
+    /// The event of what a step wrote to stderr.
+    fn wrote(text: &str) -> String {
+        let data = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
+        format!(r#"{{"logs":[{{"vertex":"a","stream":2,"data":"{data}"}}]}}"#)
+    }
+
+    #[test]
+    fn a_shell_that_can_not_run_is_the_daemons_matter_and_any_other_program_the_steps() {
+        let error = r#"process "/bin/sh -c ./other # exec format error" did not complete successfully: exit code: 1"#;
+        let said = format!("error: failed to solve: {error}");
+        let foreign = |log: &str| {
+            let events = [STARTED, &wrote(log), &failed(error)];
+            matches!(verdict(&events, &said), Error::Unsupported { .. })
+        };
+        // As runc says it.
+        assert!(foreign("exec /bin/sh: exec format error\n"));
+        for log in [
+            "",
+            "exec format error\n",
+            "./other: exec format error\n",
+            "exec ./other: exec format error\n",
+            "fork/exec /bin/sh: exec format error\n",
+            "exec /bin/sh: exec format error\nmake: *** [all] Error 1\n",
+            "building\nexec /bin/sh: exec format error\n",
+        ] {
+            assert!(!foreign(log), "{log}");
+        }
     }
 
     #[test]
