@@ -186,7 +186,8 @@ fn what_is_built_is_built_once() {
     machine.program(
         "go",
         "if [ \"$1\" = env ]; then echo go1.26.3; exit; fi\n\
-         mkdir -p \"$GOBIN\"; echo built >> \"$GOBIN/buildctl\"; : > \"$GOBIN/buildkitd\"",
+         mkdir -p \"$GOBIN\"; echo built >> \"$GOBIN/buildctl\"; : > \"$GOBIN/buildkitd\"\n\
+         /bin/chmod 755 \"$GOBIN\"/*",
     );
     assert_snapshot!(machine.setup(&[]), @r"
     exit: 0
@@ -201,6 +202,27 @@ fn what_is_built_is_built_once() {
     ");
     let built = fs::read_to_string(machine.env.work().join(".tools/bin/buildctl")).unwrap();
     assert_eq!(built, "built\n");
+}
+
+#[test]
+fn a_program_that_was_lost_is_built_again() {
+    let machine = Machine::complete().without("buildctl");
+    machine.program(
+        "go",
+        "if [ \"$1\" = env ]; then echo go1.26.3; exit; fi\n\
+         mkdir -p \"$GOBIN\"; echo built > \"$GOBIN/buildctl\"; : > \"$GOBIN/buildkitd\"\n\
+         /bin/chmod 755 \"$GOBIN\"/*",
+    );
+    let first = machine.setup(&[]);
+    assert!(first.contains("setup: building buildctl and buildkitd"), "{first}");
+    for program in ["buildctl", "buildkitd"] {
+        let path = machine.env.work().join(".tools/bin").join(program);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(machine.setup(&[]), first, "{program}");
+        assert!(path.exists());
+        let nothing = machine.setup(&[]);
+        assert!(!nothing.contains("setup:"), "{nothing}");
+    }
 }
 
 #[test]
