@@ -4,6 +4,7 @@
 
 pub mod argv;
 mod connection;
+mod copied;
 mod daemon;
 mod error;
 mod events;

@@ -10,6 +10,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::argv::{self, Output, Places, RunOptions};
+use super::copied;
 use super::run::lay_out;
 use crate::cache::RegistryCache;
 use crate::dockerfile::{Context, Spec};
@@ -31,7 +32,7 @@ pub fn write(spec: &Spec, cache: Option<&RegistryCache>, directory: &Path) -> Re
         let target = contexts.join(context.name());
         match context {
             Context::OciLayout { dir, digest, .. } => image::copy(dir, *digest, &target)?,
-            Context::Local { dir, .. } => copy_tree(dir, &target)?,
+            Context::Local { dir, .. } => copied::copy(dir, &target)?,
         }
     }
     lay_out(spec, &Places::rendered(spec).below(directory))?;
@@ -77,24 +78,6 @@ fn for_people(argv: Vec<OsString>) -> Vec<OsString> {
         }
     }
     kept
-}
-
-/// Copies files, directories and symlinks with their permission bits.
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in walkdir::WalkDir::new(from).min_depth(1).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::config(error.to_string()))?;
-        let relative = entry.path().strip_prefix(from).unwrap_or(entry.path());
-        let target = to.join(relative);
-        if entry.file_type().is_dir() {
-            fs::create_dir_all(&target)?;
-        } else if entry.file_type().is_symlink() {
-            fs_err::os::unix::fs::symlink(fs::read_link(entry.path())?, &target)?;
-        } else if entry.file_type().is_file() {
-            fs::copy(entry.path(), &target)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

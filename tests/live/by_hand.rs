@@ -1,5 +1,7 @@
 //! A rendered spec is all that it takes: `build.sh` without this program gives the same output.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::recipe;
 use crate::support::TestEnv;
 use crate::support::lab::{Lab, nonce};
@@ -9,11 +11,18 @@ fn build_sh_in_an_empty_environment_gives_the_digest_that_build_reports() {
     let Some(lab) = Lab::find() else { return };
     let env = TestEnv::new();
     let script = format!(
-        "# {}\nmkdir -p ${{{{targets.destdir}}}}/usr\ndate > ${{{{targets.destdir}}}}/usr/date",
+        "# {}\nmkdir -p ${{{{targets.destdir}}}}/usr\n\
+         cat extra.txt /proc/sys/kernel/random/uuid > ${{{{targets.destdir}}}}/usr/random",
         nonce()
     );
     env.write("hand.yaml", recipe("hand", &[("make", &script)]));
-    env.write("hand/extra.txt", "from the source directory\n");
+    // The step writes something else whenever it runs: what is copied must be the same context.
+    let extra = env.write("hand/extra.txt", "from the source directory\n");
+    let inside = env.write("hand/folder/file", "inside\n");
+    fs_err::hard_link(&inside, env.work().join("hand/second")).unwrap();
+    for (path, mode) in [(extra.as_path(), 0o604), (inside.parent().unwrap(), 0o751)] {
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
     let text = lab.ok(&env, lab.build(&env, "hand.yaml").arg("-v"));
     let digest = text
         .split_whitespace()
