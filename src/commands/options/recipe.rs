@@ -119,7 +119,7 @@ impl RecipeArgs {
         config.run_as.clone_from(&self.run_as);
         config.secrets =
             self.secret.iter().map(|text| parse_secret(text)).collect::<Result<_>>()?;
-        config.ssh.clone_from(&self.ssh);
+        config.ssh = self.ssh.iter().map(|text| parse_ssh(text)).collect::<Result<_>>()?;
         config.debug = self.debug;
         Ok(config)
     }
@@ -225,9 +225,44 @@ fn parse_secret(text: &str) -> Result<Secret> {
     Ok(Secret { id, source })
 }
 
+/// `ID` or `ID=SOCKET|KEY[,KEY…]`, with absolute paths: `render -o` writes them into a script that runs
+/// elsewhere.
+fn parse_ssh(text: &str) -> Result<String> {
+    let Some((id, places)) = text.split_once('=') else { return Ok(text.to_owned()) };
+    let places = places.split(',').map(|place| {
+        // An agent's variable may be empty; `raw=true` is an option of buildctl.
+        if place.is_empty() || place.starts_with("raw=") {
+            return Ok(place.to_owned());
+        }
+        let path = std::path::absolute(place)?;
+        if !path.exists() {
+            let path = path.display();
+            return Err(Error::config(format!("`--ssh`: there is no key or socket `{path}`"))
+                .hint(
+                    "write `default` for the agent of SSH_AUTH_SOCK, or `ID=SOCKET` or `ID=KEY`",
+                ));
+        }
+        Ok(path.display().to_string())
+    });
+    Ok(format!("{id}={}", places.collect::<Result<Vec<_>>>()?.join(",")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_and_sockets_of_ssh_have_absolute_paths() {
+        for text in ["default", "default=", "other", "default=/dev/null,raw=true"] {
+            assert_eq!(parse_ssh(text).unwrap(), text);
+        }
+        // Tests run where Cargo.toml is.
+        let here = std::env::current_dir().unwrap().display().to_string();
+        let expected = format!("deploy={here}/Cargo.toml,{here}/src/lib.rs");
+        assert_eq!(parse_ssh("deploy=./Cargo.toml,src/lib.rs").unwrap(), expected);
+        let missing = parse_ssh("default=no/such/key").unwrap_err().to_string();
+        assert_eq!(missing, format!("`--ssh`: there is no key or socket `{here}/no/such/key`"));
+    }
 
     #[test]
     fn secrets_are_files_or_variables_never_values() {
