@@ -145,7 +145,7 @@ fn exit_codes_tell_usage_and_configuration_from_repositories_and_networks() {
         assert!(other.starts_with("exit: 0"), "{other}");
         fs_err::read(small.env.work().join("unrelated.rsa.pub")).unwrap()
     });
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 17] = [
         ("2", &["no-such-command"]),
         ("2", &["render", "--no-such-flag"]),
         ("2", &["render", "missing.yaml", "-r", "repo", "-k", "fixture.rsa.pub"]),
@@ -153,6 +153,14 @@ fn exit_codes_tell_usage_and_configuration_from_repositories_and_networks() {
         ("2", &["render", "small.yaml"]),
         ("2", &["render", "small.yaml", "-r", "ftp://localhost/"]),
         ("2", &["build", "small.yaml", "--signing-key", "missing.rsa"]),
+        (
+            "2",
+            &["render", "small.yaml", "-r", "repo", "-k", "fixture.rsa.pub", "--ca-file", "nope"],
+        ),
+        ("2", &["build", "small.yaml", "-r", "repo", "--ca-file", "nope"]),
+        ("2", &["solve", "base", "-r", "repo", "--ca-file", "nope"]),
+        ("2", &["update-cache", "small.yaml", "--ca-file", "nope"]),
+        ("2", &["bump", "small.yaml", "2.0.0", "--ca-file", "nope"]),
         ("2", &["daemon", "start", "--daemon-linger", "soon"]),
         ("2", &["daemon", "stop", "--addr", "unix:///somewhere"]),
         ("4", &["render", "unknown.yaml", "-r", "repo", "-k", "fixture.rsa.pub"]),
@@ -163,6 +171,8 @@ fn exit_codes_tell_usage_and_configuration_from_repositories_and_networks() {
         let said = small.env.run(args);
         assert!(said.starts_with(&format!("exit: {code}\n")), "{args:?}: {said}");
         assert!(said.contains("error: "), "{args:?}: {said}");
+        let about = "error: `--ca-file nope`: there is no such file";
+        assert!(!args.contains(&"nope") || said.contains(about), "{args:?}: {said}");
     }
 }
 

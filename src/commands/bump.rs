@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::arch::Arch;
 use crate::bump::{self, Bumped, Network, Options};
-use crate::commands::options::LibraryArgs;
+use crate::commands::options::{LibraryArgs, check_ca_file};
 use crate::error::Result;
 use crate::plan::Context;
 use crate::ui::Ui;
@@ -51,6 +51,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
     // An empty one is what robots give that know none.
     let expected_commit = args.expected_commit.clone().filter(|commit| !commit.is_empty());
     let options = Options { context, expected_commit };
+    check_ca_file(args.ca_file.as_deref())?;
     let network = Network::new(args.ca_file.as_deref()).map_err(bump::Error::from)?;
     let bumped = bump::bump(&args.recipe, &args.to, &options, &network)?;
     ui.diagnostics(&bumped.notes);

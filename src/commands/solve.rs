@@ -34,7 +34,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         return Err(Error::config("there is no repository to take packages from")
             .hint("name one with `-r`, and its key with `-k`"));
     }
-    let options = args.repositories.options();
+    let options = args.repositories.options()?;
     let universe = Universe::open(&specs, args.arch.unwrap_or_else(Arch::host), &options)?;
     for warning in universe.warnings() {
         ui.warning(warning);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::PlanArgs;
+use super::options::{PlanArgs, check_ca_file};
 use crate::build_config::BuildConfig;
 use crate::error::{Error, Kind, Result};
 use crate::host_cache::{self, Outcome};
@@ -28,6 +28,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args, ui: &Ui) -> Result<()> {
+    check_ca_file(args.ca_file.as_deref())?;
     let config = args.plan.resolve(ui)?;
     let recipe = config::load(&config.recipe)?;
     let mut artifacts = Vec::new();

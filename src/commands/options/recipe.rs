@@ -104,7 +104,7 @@ impl RecipeArgs {
         self.check_directories()?;
         self.cache.resolve(&mut config)?;
         config.repositories.clone_from(&self.repositories.repository_append);
-        config.repo = self.repositories.options();
+        config.repo = self.repositories.options()?;
         config.ca_file = match self.repositories.ca_file.clone().or_else(system_bundle) {
             Some(path) => Some(std::path::absolute(path)?),
             None => None,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::error::Result;
 use crate::repo;
 
 /// Which repositories and keys are used.
@@ -28,13 +29,14 @@ pub struct RepositoryArgs {
 
 impl RepositoryArgs {
     /// How repositories are reached and trusted, as `repo` takes it.
-    pub fn options(&self) -> repo::Options {
+    pub fn options(&self) -> Result<repo::Options> {
+        super::check_ca_file(self.ca_file.as_deref())?;
         let default = repo::Options::default();
-        repo::Options {
+        Ok(repo::Options {
             cache_dir: self.apk_cache_dir.clone().unwrap_or(default.cache_dir),
             keys: self.keyring_append.clone(),
             ignore_signatures: self.ignore_signatures,
             ca_file: self.ca_file.clone(),
-        }
+        })
     }
 }
