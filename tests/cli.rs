@@ -40,6 +40,8 @@ fn what_is_named_and_missing_is_told_before_anything_is_done() {
         (["--pipeline-dir", "nope"], "`--pipeline-dir nope`: there is no such directory"),
         (["--source-dir", "nope"], "`--source-dir nope`: there is no such directory"),
         (["--secret", "id=a,src=nope"], "`--secret`: there is no file `"),
+        (["--ssh", "default=nope"], "`--ssh`: there is no key or socket `"),
+        (["--ca-file", "nope"], "`--ca-file nope`: there is no such file"),
     ] {
         let text = env.run(&["render", flags[0], flags[1]]);
         assert!(text.starts_with("exit: 2\n") && text.contains(said), "{text}");

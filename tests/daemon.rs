@@ -57,6 +57,23 @@ fn a_daemon_in_use_is_not_stopped() {
 }
 
 #[test]
+fn it_stays_for_ten_minutes_unless_somebody_says_otherwise() {
+    let Some(daemon) = TestDaemon::new() else { return };
+    let mut start = daemon.command(env!("CARGO_BIN_EXE_melange2"));
+    start.args(["daemon", "start"]).env_remove("MELANGE2_DAEMON_LINGER");
+    let output = start.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(daemon.status("linger").unwrap(), "600s");
+    // The last one to come decides: the variable, then the library, which says nothing.
+    assert!(daemon.daemon(&["start"]).status.success());
+    assert_eq!(daemon.status("linger").unwrap(), "3600s");
+    let options = DaemonOptions { linger: None, ..daemon.options() };
+    let connection = Connection::open(&options).unwrap();
+    assert_eq!(daemon.status("linger").unwrap(), "600s");
+    drop(connection);
+}
+
+#[test]
 fn a_build_by_hand_is_not_ended_with_the_linger_time() {
     let Some(daemon) = TestDaemon::new() else { return };
     let options = DaemonOptions { linger: Some(Duration::ZERO), ..daemon.options() };
