@@ -1,14 +1,12 @@
 //! The build environment as a whole program makes it: what decides about its digest, and what no
 //! layer holds.
 
-use std::io::Read as _;
-use std::path::Path;
-
 use melange2::arch::Arch;
 use melange2::image::Layout;
 
 use crate::commands::Small;
 use crate::image_model::Tree;
+use crate::support::search::holding;
 use crate::support::serve;
 
 /// Renders `recipe` into `output` and returns the digest of its environment.
@@ -35,23 +33,6 @@ fn tree(small: &Small, output: &str, digest: &str) -> Tree {
     let in_use = melange2::fsutil::FileLock::exclusive(&in_use.path().join("lock")).unwrap();
     let (programs, digest) = (Vec::new(), digest.parse().unwrap());
     Tree::of_layout(&Layout { dir, digest, layers, programs, in_use: in_use.into() })
-}
-
-/// All files below a directory that hold a text, packed or not.
-fn holding(directory: &Path, text: &str) -> Vec<String> {
-    let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    let files = walkdir::WalkDir::new(directory).into_iter().map(Result::unwrap);
-    let files = files.filter(|file| file.file_type().is_file());
-    let found = files.filter(|file| {
-        let bytes = fs_err::read(file.path()).unwrap();
-        let mut unpacked = Vec::new();
-        let packed = bytes.starts_with(b"\x1f\x8b");
-        if packed {
-            flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut unpacked).unwrap();
-        }
-        holds(&bytes) || holds(&unpacked)
-    });
-    found.map(|file| file.path().display().to_string()).collect()
 }
 
 /// Another recipe, which names its repositories itself.

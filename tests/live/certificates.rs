@@ -2,7 +2,8 @@
 
 use super::{content, recipe};
 use crate::support::TestEnv;
-use crate::support::lab::{Lab, nonce, written};
+use crate::support::lab::{Lab, nonce};
+use crate::support::search::holding;
 use crate::support::serve::Registry;
 
 /// A self-signed certificate, as a company's bundle would hold one.
@@ -78,20 +79,34 @@ fn a_secret_reaches_the_step_and_nothing_else() {
     );
     env.write("secret.yaml", recipe("secret", &[("use", &script)]));
     env.write("token", &value);
-    let mut command = lab.build(&env, "secret.yaml");
-    let text = lab.ok(&env, command.args(["-v", "--secret", "id=token,src=token"]));
-    let sum = content(&env, "secret-1.0.0-r0", "sum");
-    assert_eq!(sum.trim(), melange2::digest::Sha1::of(value.as_bytes()).to_string());
+    // A daemon of its own: all of its state is looked through.
+    let state = env.work().join("daemon");
+    let build = || {
+        let mut command = lab.build(&env, "secret.yaml");
+        command.args(["-v", "--secret", "id=token,src=token"]).env("MELANGE2_DAEMON_DIR", &state);
+        lab.ok(&env, &mut command)
+    };
+    let text = build();
+    let sum = content(&env, "secret-1.0.0-r0", "sum").trim().to_owned();
+    assert_eq!(sum, melange2::digest::Sha1::of(value.as_bytes()).to_string());
     assert!(!text.contains(&value), "{text}");
-    for path in written(&env) {
-        let bytes = fs_err::read(env.work().join("packages").join(&path)).unwrap();
-        assert!(!bytes.windows(value.len()).any(|window| window == value.as_bytes()), "{path}");
-    }
+    let mut render = lab.melange2(&env);
+    render.args(["render", "secret.yaml", "-o", "spec", "--secret", "id=token,src=token"]);
+    lab.repository_flags(&mut render);
+    lab.ok(&env, &mut render);
     // Another value is no reason to run the step again.
     env.write("token", "another");
-    let mut command = lab.build(&env, "secret.yaml");
-    lab.ok(&env, command.args(["--secret", "id=token,src=token"]));
-    assert_eq!(content(&env, "secret-1.0.0-r0", "sum"), sum);
+    build();
+    assert_eq!(content(&env, "secret-1.0.0-r0", "sum").trim(), sum);
+
+    let mut stop = lab.melange2(&env);
+    lab.ok(&env, stop.args(["daemon", "stop"]).env("MELANGE2_DAEMON_DIR", &state));
+    // What is no secret is found in each place, packed or not.
+    for (place, other) in [("packages", &*sum), ("daemon", &sum), ("spec", "/run/secrets/token")] {
+        let directory = env.work().join(place);
+        assert_eq!(holding(&directory, &value), [""; 0], "{place}");
+        assert_ne!(holding(&directory, other), [""; 0], "{place}");
+    }
 }
 
 #[test]

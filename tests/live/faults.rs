@@ -7,7 +7,7 @@ use super::{counter, recipe};
 use crate::support::TestEnv;
 use crate::support::lab::{Lab, nonce, success, written};
 
-/// Starts a command whose output is kept, and waits until a step has written `marker`.
+/// Starts a command whose output is kept.
 fn start(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -57,15 +57,28 @@ fn control_c_in_a_step_cancels_the_solve_and_leaves_nothing() {
     env.write("sleeper.yaml", sleeper(port));
     let child = start(&mut lab.build(&env, "sleeper.yaml"));
     rung.recv_timeout(Duration::from_secs(300)).unwrap();
+    // All of it is there, to be found again below if it stays.
+    assert!(is_running(port), "the step runs");
+    assert_eq!((hidden(&env).len(), temporary(&env).len()), (1, 1));
     signal(&child, "-INT");
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", env.text(&output));
     assert_eq!(written(&env), [] as [&str; 0]);
+    assert_eq!((hidden(&env), temporary(&env)), (vec![], vec![]));
     // The step's own process is gone, too.
-    eventually("the step ends", || {
-        let processes = Command::new("pgrep").args(["-f", &format!("127.0.0.1:{port}")]).output();
-        processes.unwrap().stdout.is_empty()
-    });
+    eventually("the step ends", || !is_running(port));
+}
+
+/// Whether a process of the step that was told of this port is there.
+fn is_running(port: u16) -> bool {
+    let processes = Command::new("pgrep").args(["-f", &format!("127.0.0.1:{port}")]).output();
+    !processes.unwrap().stdout.is_empty()
+}
+
+/// What a run has in the directory of temporary files.
+fn temporary(env: &TestEnv) -> Vec<std::path::PathBuf> {
+    let entries = fs_err::read_dir(env.tmp()).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
@@ -109,10 +122,7 @@ fn a_build_that_takes_too_long_is_ended() {
     assert!(text.starts_with("exit: 1\n"), "{text}");
     assert!(text.contains("longer than its timeout of 5s") && text.contains("--timeout"), "{text}");
     assert_eq!(written(&env), [] as [&str; 0]);
-    eventually("the step ends", || {
-        let processes = Command::new("pgrep").args(["-f", &format!("127.0.0.1:{port}")]).output();
-        processes.unwrap().stdout.is_empty()
-    });
+    eventually("the step ends", || !is_running(port));
 }
 
 /// The private daemon is named after its state directory.

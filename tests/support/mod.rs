@@ -8,6 +8,7 @@ pub mod lab;
 pub mod namespace;
 pub mod parts;
 mod required;
+pub mod search;
 pub mod serve;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +32,11 @@ impl TestEnv {
     /// The directory in which commands run.
     pub fn work(&self) -> PathBuf {
         self.root.path().join("work")
+    }
+
+    /// The directory of temporary files.
+    pub fn tmp(&self) -> PathBuf {
+        self.root.path().join("tmp")
     }
 
     /// Writes a file below [`TestEnv::work`].
