@@ -53,6 +53,7 @@ impl Build<'_> {
         let host = self.host_cache(reporter);
         let mut options = self.config.spec_options(self.plan);
         host.identity().clone_into(&mut options.host_cache);
+        let root = dockerfile::runs_as_root(self.plan, &options)?;
         let spec = dockerfile::render(self.plan, &environment.image, &options)?;
         for note in &spec.notes {
             reporter.warning(note);
@@ -66,7 +67,7 @@ impl Build<'_> {
             .around(access.as_ref(), reporter, |reporter| {
                 self.run_spec(&spec, &environment, &connection, &mut caches, reporter)
             })
-            .map_err(|error| explain(error, self.plan, &spec))?;
+            .map_err(|error| explain(error, self.plan, &spec, root))?;
         outcome.tell(reporter);
         caches.export(&connection, &spec, &self.config.run_options(), reporter);
         Ok(outcome.built)
@@ -155,8 +156,8 @@ fn labels(plan: &Plan, spec: &Spec) -> Vec<String> {
         .collect()
 }
 
-/// A failed step, told in terms of the recipe.
-fn explain(error: buildkit::Error, plan: &Plan, spec: &Spec) -> Error {
+/// A failed step, told in terms of the recipe; `root` ran it, or somebody else.
+fn explain(error: buildkit::Error, plan: &Plan, spec: &Spec, root: bool) -> Error {
     let buildkit::Error::Step(failure) = error else { return Error::from(error) };
     let step = &plan.steps[spec.stages[failure.stage].1];
     let mut places = step.places.iter().map(ToString::to_string);
@@ -166,7 +167,7 @@ fn explain(error: buildkit::Error, plan: &Plan, spec: &Spec) -> Error {
     let (name, stage) = (&plan.packages[0].name, &spec.stages[failure.stage].0);
     let message = format!("`{name}` was not built: stage `{stage}` of its spec failed");
     let error = Error::new(Kind::Step, message).with_report(report).with_places(&step.places);
-    match ui::failure_hint(&failure) {
+    match ui::failure_hint(&failure, root) {
         Some(hint) => error.hint(hint),
         None => error,
     }

@@ -19,8 +19,7 @@ pub struct HostCacheMount {
 
 /// The mount that a plan's steps get.
 pub fn host_cache_mount(plan: &Plan, options: &Options) -> Result<HostCacheMount, Error> {
-    let run_as = options.run_as.as_deref().or(plan.environment.run_as.as_deref());
-    let owner = user::resolve(run_as, &plan.environment.users)?;
+    let owner = user::of_steps(plan, options)?;
     let id = format!("{}{}", id(&options.host_cache), owner.id_suffix());
     Ok(HostCacheMount { id, uid: owner.uid, gid: owner.gid })
 }

@@ -27,3 +27,4 @@ pub use error::Error;
 pub use host_cache::{HostCacheMount, host_cache_mount};
 pub use render::render;
 pub use spec::{CacheChoice, Context, Environment, Options, Secret, Spec};
+pub use user::runs_as_root;

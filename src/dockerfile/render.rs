@@ -21,8 +21,7 @@ const TARGET: &str = "out";
 /// are as the plan has them). The one thing it looks up on disk is whether the source directory
 /// has a `.dockerignore`, for a note.
 pub fn render(plan: &Plan, environment: &Environment, options: &Options) -> Result<Spec, Error> {
-    let run_as = options.run_as.as_deref().or(plan.environment.run_as.as_deref());
-    let owner = user::resolve(run_as, &plan.environment.users)?;
+    let owner = user::of_steps(plan, options)?;
     let privileges = capabilities::privileges(plan, owner)?;
     let common = variables::common(plan, environment, options)?;
     let shared = Shared { options, common: &common, own: &plan.environment.variables, owner };

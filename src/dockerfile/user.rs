@@ -5,8 +5,9 @@
 use std::fmt;
 
 use crate::image::User;
+use crate::plan::Plan;
 
-use super::Error;
+use super::{Error, Options};
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,17 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.uid, self.gid)
     }
+}
+
+/// Who runs the steps: whom the command line names, else the recipe, else the build user.
+pub(super) fn of_steps(plan: &Plan, options: &Options) -> Result<Owner, Error> {
+    let run_as = options.run_as.as_deref().or(plan.environment.run_as.as_deref());
+    resolve(run_as, &plan.environment.users)
+}
+
+/// Whether the steps run as root.
+pub fn runs_as_root(plan: &Plan, options: &Options) -> Result<bool, Error> {
+    Ok(of_steps(plan, options)?.uid == 0)
 }
 
 /// Looks up a name or a number, as written; a number's group is that of the recipe's user with

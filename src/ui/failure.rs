@@ -33,8 +33,12 @@ pub fn failure_report(
     text
 }
 
-/// What may help: a step that was denied a path outside the workspace may need root.
-pub fn failure_hint(failure: &StepFailure) -> Option<String> {
+/// What may help: a step that was denied a path outside the workspace may need root, unless it is
+/// `root` already.
+pub fn failure_hint(failure: &StepFailure, root: bool) -> Option<String> {
+    if root {
+        return None;
+    }
     let path = failure.log.iter().rev().find_map(|line| denied_path(line))?;
     Some(format!(
         "steps run as the build user, who may not write to `{path}`: write below `/home/build`, \
@@ -104,7 +108,8 @@ mod tests {
             "mkdir: cannot create directory ‘/usr/x’: Permission denied",
             "chown: /usr/x: Operation not permitted",
         ] {
-            let hint = failure_hint(&failure(&[line, "more"])).unwrap();
+            assert_eq!(failure_hint(&failure(&[line]), true), None, "{line}");
+            let hint = failure_hint(&failure(&[line, "more"]), false).unwrap();
             assert!(hint.contains("`/usr/x`") && hint.contains("--run-as root"), "{hint}");
         }
         for line in [
@@ -112,7 +117,7 @@ mod tests {
             "Permission denied",
             "cc: /usr/x: No such file or directory",
         ] {
-            assert_eq!(failure_hint(&failure(&[line])), None, "{line}");
+            assert_eq!(failure_hint(&failure(&[line]), false), None, "{line}");
         }
     }
 }

@@ -33,6 +33,15 @@ fn root_is_asked_for_by_recipe_or_flag_and_a_failure_says_so() {
         .replace("pipeline:", "  accounts:\n    run-as: root\npipeline:");
     env.write("own.yaml", own);
     lab.ok(&env, &mut lab.build(&env, "own.yaml"));
+
+    // Root is no help to whom the kernel forbids something else.
+    let script = format!("# {}\necho 'mount: /mnt: Operation not permitted'; exit 1", nonce());
+    env.write("forbidden.yaml", recipe("forbidden", &[("mount", &script)]));
+    for (flags, helps) in [(&[][..], true), (&["--run-as", "root"], false)] {
+        let text = env.text(&lab.build(&env, "forbidden.yaml").args(flags).output().unwrap());
+        assert!(text.starts_with("exit: 1\n"), "{text}");
+        assert_eq!(text.contains("--run-as root"), helps, "{text}");
+    }
 }
 
 #[test]
