@@ -179,6 +179,33 @@ fn index_keeps_what_melange_loses() {
 }
 
 #[test]
+fn packages_that_are_cut_short_are_neither_indexed_nor_signed() {
+    let env = TestEnv::new();
+    keygen(&env, "melange.rsa");
+    package(&env, "a", "1-r0", "x86_64");
+    package(&env, "b", "1-r0", "x86_64");
+    let path = env.work().join("b-1-r0.apk");
+    let whole = fs_err::read(&path).unwrap();
+    let data = usize::try_from(Apk::open(&path).unwrap().data_offset).unwrap();
+    // In the control segment, at its end, in the data, and by one byte.
+    for length in [data / 2, data, data + (whole.len() - data) / 2, whole.len() - 1] {
+        fs_err::write(&path, &whole[..length]).unwrap();
+        for args in [
+            &["index", "a-1-r0.apk", "b-1-r0.apk"][..],
+            &["sign", "--signing-key", "melange.rsa", "b-1-r0.apk"],
+        ] {
+            let said = env.run(args);
+            assert!(said.starts_with("exit: 2\n"), "{length}: {said}");
+            assert!(said.contains("`b-1-r0.apk`"), "{length}: {said}");
+            assert!(!env.work().join("APKINDEX.tar.gz").exists());
+            assert_eq!(fs_err::read(&path).unwrap(), whole[..length]);
+        }
+    }
+    fs_err::write(&path, whole).unwrap();
+    assert!(env.run(&["index", "a-1-r0.apk", "b-1-r0.apk"]).starts_with("exit: 0\n"));
+}
+
+#[test]
 fn index_leaves_out_other_architectures() {
     let env = TestEnv::new();
     package(&env, "a", "1-r0", "x86_64");

@@ -135,9 +135,11 @@ pub fn write_apk(
     Ok(Written { path: target.to_owned(), size, identity: Sha1::of(&control) })
 }
 
-/// Replaces the signature of a package on disk (or adds one), in place by rename.
+/// Replaces the signature of a package on disk (or adds one), in place by rename. A package whose
+/// data are damaged is refused: a signature would vouch for it.
 pub fn sign_apk(path: &Path, signer: &Signer) -> Result<(), Error> {
     let apk = Apk::open(path)?;
+    apk.verify_data()?;
     let mode = fs_err::metadata(path)?.permissions().mode() & 0o7777;
     let mut data = apk.data_file()?;
     let mut out = AtomicFile::create_with_mode(path, mode)?;

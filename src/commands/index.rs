@@ -58,6 +58,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
 /// The entry of a package, unless it is one of another architecture.
 fn describe(path: &Path, arch: Option<Arch>, ui: &Ui) -> Result<Option<Entry>> {
     let apk = Apk::open(path)?;
+    // Whoever installs from the index would be the first to notice.
+    apk.verify_data()?;
     let found = apk.info.arch.as_str();
     match arch {
         // Packages for every architecture stand in each one's index.
