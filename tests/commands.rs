@@ -276,6 +276,37 @@ fn colours_are_for_terminals_without_no_color() {
 }
 
 #[test]
+fn progress_is_redrawn_without_colours_where_none_are_wanted() {
+    if which::which("script").is_err() {
+        parts::without("there is no `script` on PATH");
+        return;
+    }
+    let small = Small::new(Arch::host());
+    // Sequences that set colours end with `m`, all others move the cursor or clear lines.
+    let sequences = |text: &str| -> (usize, usize) {
+        let ends = text.split("\u{1b}[").skip(1);
+        let ends = ends.filter_map(|rest| rest.chars().find(char::is_ascii_alphabetic));
+        let (colours, moves): (Vec<char>, Vec<char>) = ends.partition(|end| *end == 'm');
+        (colours.len(), moves.len())
+    };
+    for (number, (variable, coloured, redrawn)) in [
+        (None, true, true),
+        (Some(("NO_COLOR", "1")), false, true),
+        (Some(("NO_COLOR", "")), true, true),
+        (Some(("TERM", "dumb")), false, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let args = format!("render small.yaml -r repo -k fixture.rsa.pub -o spec-{number}");
+        let said = on_a_terminal(&small.env, &args, variable);
+        assert!(said.starts_with("exit: 0\n"), "{said}");
+        let (colours, moves) = sequences(&said);
+        assert_eq!((colours > 0, moves > 0), (coloured, redrawn), "{variable:?}: {said:?}");
+    }
+}
+
+#[test]
 fn quiet_commands_say_errors_only() {
     let small = Small::new(Arch::host());
     let loud = small.said(&["render", "small.yaml", "-o", "loud"]);
