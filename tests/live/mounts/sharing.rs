@@ -32,9 +32,9 @@ race() {
 go_() { (cd go-src; go build rsc.io/quote); }
 cargo_() { (cd rust-src; cargo check --locked); }
 npm_() { (cd node-src; npm ci); }
-pip_() { pip install --no-build-isolation --target /tmp/pip docopt==0.6.2; }
+pip_() { pip install --no-build-isolation --target /tmp/pip docopt==$docopt; }
 ccache_() {
-  for n in 1 2 3 4 5 6 7 8; do
+  for n in $numbers; do
     echo "int f(void) { return $n; }" > /tmp/$n.c
     ccache gcc -c /tmp/$n.c -o /tmp/$n.o
   done
@@ -101,9 +101,13 @@ fn two_recipes_fill_one_cold_mount_at_once() {
     for round in 0..ROUNDS {
         let id = nonce();
         let mut running = Vec::new();
-        for (me, other) in [(names[0], names[1]), (names[1], names[0])] {
+        // The same modules, crates and npm packages, the hardest case; and with pip and ccache some
+        // that only one of them has.
+        let (one, two) =
+            ("docopt=0.6.2\nnumbers='1 2 3 4 5 6 7 8'", "docopt=0.6.1\nnumbers='5 6 7 8 9'");
+        for (me, other, differs) in [(names[0], names[1], one), (names[1], names[0], two)] {
             let verify = if me == names[0] { VERIFY } else { "" };
-            let script = format!("me={me}\nother={other}\n{RACE}{verify}");
+            let script = format!("me={me}\nother={other}\n{differs}\n{RACE}{verify}");
             let file = format!("{me}.yaml");
             env.write(&file, recipe(me, &[("race", &script)]));
             let mut command = build(lab, &env, &file, &[]);
