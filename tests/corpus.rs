@@ -79,8 +79,14 @@ fn variables_environment_and_options_from_outside_are_melanges() {
     }
     let env = TestEnv::new();
     env.write("vars.yaml", "a: from-file\nnew: 1.10\nempty:\n");
-    env.write("one.env", "export A=one\nB='two words' # why\nGOPATH=/env\nRECIPE=env\n");
-    env.write("two.env", "A=two\nC=\"x\\ny\"\n");
+    env.write(
+        "one.env",
+        "export A=one\nB='two words' # why\nGOPATH=/env\nRECIPE=env\nTWICE=1\nTWICE=2\n\
+         D=\"a $A ${A} \\t \\$A \\\\n \\\"q\\\"\"\nN=$A$A\nU=${UNDEF}x\nE=\"${UNDEF}\"\nONE=$1\n\
+         R=\\$B\nT=$$B\nX=\"\\x\"\nL=\"a\\\nb\"\nH=x # y # z\nG=# x\nS='a' S2='$A'\nV=${{vars.a}}\r\n\
+         W=$lower ${lower} $ ${} $(A)\nY: yaml\nZ='it\\'s'\n",
+    );
+    env.write("two.env", "A=two\nC=\"x\\ny\"\nOTHER=$B\n");
     env.write(
         "recipes/outside.yaml",
         "package: {name: outside, version: 1, epoch: 0}\nvars: {a: own, keep: own}\n\

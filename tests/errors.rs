@@ -9,26 +9,30 @@ use melange2::arch::Arch;
 use melange2::diagnostic::{Diagnostic, Diagnostics};
 use melange2::plan::{Context, resolve};
 
+use crate::support::TestEnv;
+
 const FIXTURES: &str = "tests/fixtures/errors";
 const SNAPSHOTS: &str = "snapshots/errors";
 
 /// Kinds of problems that no recipe has by itself, each with the test that shows its text.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("env-file", "a_mistake_in_an_env_file_is_told_without_its_text"),
     ("no-shell", "an_environment_without_a_shell_is_told_with_the_step_that_needs_one"),
+    ("template", "what_is_wrong_with_a_template_is_pointed_to"),
     ("unknown-build-option", "a_build_option_that_is_not_there_is_told_with_those_that_are"),
     ("unknown-package", "a_package_that_nothing_provides_is_told_with_the_line_that_asks_for_it"),
     ("unreadable", "a_recipe_that_is_not_there_is_named"),
     ("unsolvable", "a_version_that_is_not_there_is_told_with_those_that_are"),
 ];
 
-/// The codes that the sources of stages 1 and 2, and of the environment, name.
+/// The codes that the sources of stages 1 and 2, of the environment and of the commands name.
 fn codes_of_sources() -> BTreeSet<String> {
     let named = regex::Regex::new(concat!(
         r#"(?:Diagnostic::(?:error|warning|without_place)\(|self\.problem\(|code: )"#,
         r#"\s*"([a-z-]+)""#
     ));
     let named = named.unwrap();
-    let files = ["config", "plan", "environment.rs"].into_iter().flat_map(|below| {
+    let files = ["commands", "config", "plan", "environment.rs"].into_iter().flat_map(|below| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(below);
         walkdir::WalkDir::new(root).into_iter().map(|entry| entry.unwrap().into_path())
     });
@@ -82,7 +86,7 @@ fn every_mistake_is_explained() {
         });
     }
     for (code, test) in ELSEWHERE {
-        let tests = ["errors.rs", "live/packages.rs"]
+        let tests = ["errors.rs", "live/packages.rs", "query.rs"]
             .map(|name| fs_err::read_to_string(Path::new("tests").join(name)).unwrap());
         assert!(tests.iter().any(|text| text.contains(&format!("fn {test}()"))), "{test}");
         assert!(codes.insert(code.to_owned()), "`{code}` has a fixture");
@@ -169,4 +173,76 @@ fn a_pipeline_that_can_not_be_read_is_told_where_it_is_used() {
       |
       = help: is it the right file, and may you read it?
     ");
+}
+
+#[test]
+fn a_mistake_in_an_env_file_is_told_without_its_text() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: 1, epoch: 0}\n");
+    env.write("token.env", "A=1\nTOKEN=\"hunter2\n");
+    env.write("key.env", "KEY=x\nhunter2\n");
+    env.write("name.env", "A-B=hunter2\n");
+    env.write("bytes.env", b"A=1\nB=\xff\xfe\n");
+    let compile = |file: &str| env.run(&["compile", "r.yaml", "--env-file", file]);
+    insta::assert_snapshot!(compile("token.env"), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error[env-file]: the quote that opens here is not closed
+     --> token.env:2:7
+      |
+    2 |       (not shown: it may be a secret)
+      |       ^
+      |
+      = help: close it with the same quote; one after a backslash does not count
+    error: `--env-file token.env` can't be used
+    ");
+    insta::assert_snapshot!(compile("key.env"), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error[env-file]: this line has no `=`
+     --> key.env:2:1
+      |
+    2 | (not shown: it may be a secret)
+      | ^
+      |
+      = help: write one `NAME=value` a line, put quotes round a value of several lines, and `#` before a comment
+    error: `--env-file key.env` can't be used
+    ");
+    insta::assert_snapshot!(compile("name.env"), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error[env-file]: a name of a variable can't have this character
+     --> name.env:1:2
+      |
+    1 |  (not shown: it may be a secret)
+      |  ^
+      |
+      = help: a name has letters, digits and `_`, and does not start with a digit
+    error: `--env-file name.env` can't be used
+    ");
+    insta::assert_snapshot!(compile("bytes.env"), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error[env-file]: not UTF-8
+     --> bytes.env:2:3
+      |
+    2 |   (not shown: it may be a secret)
+      |   ^
+      |
+      = help: save the file as UTF-8
+    error: `--env-file bytes.env` can't be used
+    ");
+    insta::assert_snapshot!(
+        env.run(&["--format", "json", "compile", "r.yaml", "--env-file", "name.env"]),
+        @r#"
+        exit: 2
+        --- stdout
+        --- stderr
+        {"severity":"error","code":"env-file","message":"a name of a variable can't have this character","labels":[{"file":"name.env","line":1,"column":2,"end_line":1,"end_column":3,"text":""}],"help":"a name has letters, digits and `_`, and does not start with a digit","chain":[]}
+        "#
+    );
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::arch::Arch;
 use crate::config::field::Field;
-use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
+use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::error::{Error, Kind, Result};
 use crate::go_template::{self, Data};
 use crate::ui::Ui;
@@ -61,6 +61,5 @@ fn explain(error: go_template::Error, template: &str) -> Error {
         template.get(error.at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
     let span = Span::new(&source, error.at..error.at + length);
     let diagnostic = Diagnostic::error("template", error.message, span, "").maybe_help(error.help);
-    Error::new(Kind::Config, "the template can't be filled in")
-        .with_report(Diagnostics::from(diagnostic).render(false))
+    Error::new(Kind::Config, "the template can't be filled in").with_diagnostics(diagnostic.into())
 }
