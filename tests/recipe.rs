@@ -162,6 +162,15 @@ pipeline:
 }
 
 #[test]
+fn a_chain_of_variables_may_be_long() {
+    let links = (0..1000).map(|link| format!("  v{link}: ${{{{vars.v{}}}}}\n", link + 1));
+    let vars: String = links.collect();
+    let plan =
+        plan(&format!("vars:\n{vars}  v1000: text\npipeline:\n  - runs: echo ${{{{vars.v0}}}}\n"));
+    assert_eq!(plan.steps[0].script, "echo text");
+}
+
+#[test]
 fn pipelines_take_inputs_and_bring_needs() {
     let env = TestEnv::new();
     env.write(

@@ -8,7 +8,7 @@ use super::early;
 use super::library::Library;
 use super::reference::{Piece, pieces};
 use super::resolve::{Build, Part, is_excluded};
-use super::variables::Variables;
+use super::variables::{self, Variables};
 use super::{Context, check};
 use crate::config::{Config, Dict, Step, Text};
 use crate::diagnostic::{Diagnostics, Severity, Span};
@@ -63,6 +63,9 @@ pub fn audit(config: &Config, context: &Context) -> Result<Option<Audit>, Diagno
     let early = early::expand(config, context, &mut problems);
     if is_excluded(&early.config, context) {
         return Ok(None);
+    }
+    if variables::grew_too_long(&problems) {
+        return Err(problems);
     }
     check::check(&early.config, &mut problems);
     let (expanded, variables) = (early.config.clone(), early.variables.clone());

@@ -4,7 +4,7 @@
 //! a build knows.
 
 use super::condition;
-use super::reference::{replace_exact, substitute};
+use super::reference::{replace_exact, substitute, too_long};
 use super::variables::{self, Variables, at};
 use super::{Context, environment};
 use crate::config::{
@@ -37,7 +37,7 @@ pub(super) fn expand(config: &Config, context: &Context, problems: &mut Diagnost
     if config.package.commit.is_empty() {
         config.package.commit.value.clone_from(&context.commit);
     }
-    config.visit(&mut Replace { variables: &variables, item: None });
+    Replace::visit(&mut config, &variables, None, problems);
     config.subpackages = subpackages(&config, &variables, problems);
     config.data.clear();
     environment::add_defaults(&mut config, context);
@@ -103,9 +103,23 @@ fn unknown_option(name: &str, config: &Config) -> Diagnostic {
 struct Replace<'a> {
     variables: &'a Variables<'static>,
     item: Option<(&'a str, &'a str)>,
+    /// Texts that would grow too long.
+    too_long: Vec<Text>,
 }
 
 impl<'a> Replace<'a> {
+    /// Replaces in all texts of a part of the recipe.
+    fn visit(
+        part: &mut impl Field,
+        variables: &'a Variables<'static>,
+        item: Option<(&'a str, &'a str)>,
+        problems: &mut Diagnostics,
+    ) {
+        let mut replace = Self { variables, item, too_long: Vec::new() };
+        part.visit(&mut replace);
+        replace.too_long.iter().for_each(|text| problems.push(at(too_long(""), text)));
+    }
+
     fn lookup(&self, name: &str) -> Option<&'a str> {
         match (name, self.item) {
             ("range.key", Some((key, _))) => Some(key),
@@ -118,7 +132,10 @@ impl<'a> Replace<'a> {
 impl Visit for Replace<'_> {
     fn text(&mut self, text: &mut Text) {
         if text.value.contains("${{") {
-            text.value = replace_exact(&text.value, &|name| self.lookup(name));
+            match replace_exact(&text.value, &|name| self.lookup(name)) {
+                Some(value) => text.value = value,
+                None => self.too_long.push(text.clone()),
+            }
         }
     }
 
@@ -141,16 +158,16 @@ fn subpackages(
     let mut size = 0;
     for subpackage in &config.subpackages {
         let made = expanded.len();
-        let mut add = |item: Option<(&str, &str)>| {
+        let mut add = |item: Option<(&str, &str)>, problems: &mut Diagnostics| {
             let mut subpackage = subpackage.clone();
-            subpackage.visit(&mut Replace { variables, item });
+            Replace::visit(&mut subpackage, variables, item, problems);
             if subpackage.commit.is_empty() {
                 subpackage.commit = config.package.commit.clone();
             }
             expanded.push(subpackage);
         };
         if subpackage.range.is_empty() {
-            add(None);
+            add(None, problems);
             continue;
         }
         // Upstream takes the last table of a name.
@@ -170,7 +187,7 @@ fn subpackages(
         }
         let mut items: Vec<_> = table.items.iter().collect();
         items.sort_unstable();
-        items.into_iter().for_each(|item| add(Some(item)));
+        items.into_iter().for_each(|item| add(Some(item), problems));
     }
     expanded
 }

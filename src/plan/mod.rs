@@ -17,6 +17,7 @@ mod library;
 mod package;
 mod reference;
 mod resolve;
+mod settle;
 mod steps;
 mod transform;
 mod variables;

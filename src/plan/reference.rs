@@ -168,7 +168,11 @@ pub(super) fn too_long(raw: &str) -> Problem {
 }
 
 /// Early substitution: known references in their exact spelling, without looking at values again.
-pub(super) fn replace_exact<'v>(text: &str, lookup: &dyn Fn(&str) -> Option<&'v str>) -> String {
+/// None if the result is too long.
+pub(super) fn replace_exact<'v>(
+    text: &str,
+    lookup: &dyn Fn(&str) -> Option<&'v str>,
+) -> Option<String> {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(OPEN) {
@@ -181,11 +185,11 @@ pub(super) fn replace_exact<'v>(text: &str, lookup: &dyn Fn(&str) -> Option<&'v 
         result.push_str(piece);
         rest = &rest[length..];
         if result.len() > MAX_TEXT {
-            break;
+            return None;
         }
     }
     result.push_str(rest);
-    result
+    Some(result)
 }
 
 #[cfg(test)]
@@ -214,7 +218,7 @@ mod tests {
     fn early_substitution_leaves_what_it_does_not_know() {
         let lookup = |name: &str| (name == "a").then_some("${{a}}");
         assert_eq!(
-            replace_exact("${{a}} ${{ a }} ${{b}} ${{a} x", &lookup),
+            replace_exact("${{a}} ${{ a }} ${{b}} ${{a} x", &lookup).unwrap(),
             "${{a}} ${{ a }} ${{b}} ${{a} x"
         );
     }

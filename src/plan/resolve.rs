@@ -23,6 +23,9 @@ pub fn resolve(config: &Config, context: &Context) -> Result<Option<Plan>, Diagn
     if is_excluded(&early.config, context) {
         return Ok(None);
     }
+    if variables::grew_too_long(&problems) {
+        return Err(problems);
+    }
     check::check(&early.config, &mut problems);
     let library = Library::new(&context.pipeline_dirs);
     let build = Build::compile(early, context, &library, &mut problems);
@@ -40,6 +43,9 @@ pub fn resolve(config: &Config, context: &Context) -> Result<Option<Plan>, Diagn
 pub fn parsed(config: &Config, context: &Context) -> Result<Config, Diagnostics> {
     let mut problems = Diagnostics::default();
     let Early { config, .. } = early::expand(config, context, &mut problems);
+    if variables::grew_too_long(&problems) {
+        return Err(problems);
+    }
     check::check(&config, &mut problems);
     if problems.has_errors() { Err(problems) } else { Ok(config) }
 }
@@ -79,7 +85,7 @@ impl Build {
         problems: &mut Diagnostics,
     ) -> Self {
         let Early { mut config, variables } = early;
-        let variables = variables::build(&config, &variables, context);
+        let variables = variables::build(&config, &variables, context, problems);
         let mut compiler = Compiler::new(library);
         let steps = compiler.steps(&config.pipeline, &variables);
         let mut subpackages = Vec::new();

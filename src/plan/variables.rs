@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::reference::{MAX_PROBLEMS, MAX_TEXT, Piece, Problem, malformed, pieces, too_long};
+use super::settle::{Unsettled, settle};
 use super::{Context, transform};
 use crate::config::{Config, Text};
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Span, nearest};
 
 /// Names and values, with those of an enclosing scope behind them.
 #[derive(Clone, Debug, Default)]
@@ -88,64 +89,9 @@ impl<'p> Variables<'p> {
         names
     }
 
-    /// Resolves what the values refer to. What nobody defines stays; returns the circles, each as
-    /// the names on the way from a name to itself.
-    pub(super) fn settle(&mut self) -> Vec<Vec<String>> {
-        let mut names: Vec<String> = self
-            .values
-            .iter()
-            .filter(|(_, value)| value.contains("${{"))
-            .map(|(name, _)| name.clone())
-            .collect();
-        names.sort_unstable();
-        let mut settling =
-            Settling { raw: &self.values, done: HashMap::new(), circles: Vec::new() };
-        for name in &names {
-            settling.value(name, &mut Vec::new());
-        }
-        let (done, circles) = (settling.done, settling.circles);
-        self.values.extend(done);
-        circles
-    }
-}
-
-/// Depth-first resolution, each variable once.
-struct Settling<'a> {
-    raw: &'a HashMap<String, String>,
-    done: HashMap<String, String>,
-    circles: Vec<Vec<String>>,
-}
-
-impl Settling<'_> {
-    fn value(&mut self, name: &str, stack: &mut Vec<String>) -> Option<String> {
-        if let Some(value) = self.done.get(name) {
-            return Some(value.clone());
-        }
-        let raw = self.raw.get(name)?;
-        if !raw.contains("${{") {
-            return Some(raw.clone());
-        }
-        // A chain of a thousand variables is no recipe, and the stack of threads is finite.
-        let again = stack.iter().position(|other| other == name);
-        if again.is_some() || stack.len() > 500 {
-            self.circles.push(stack[again.unwrap_or_default()..].to_vec());
-            return None;
-        }
-        stack.push(name.to_owned());
-        let mut value = String::new();
-        for piece in pieces(raw) {
-            match piece {
-                Piece::Text(text) => value.push_str(text),
-                Piece::Malformed { raw, .. } => value.push_str(raw),
-                Piece::Reference { name, raw } => match self.value(name, stack) {
-                    Some(inner) if value.len() + inner.len() <= MAX_TEXT => value.push_str(&inner),
-                    _ => value.push_str(raw),
-                },
-            }
-        }
-        stack.pop();
-        self.done.insert(name.to_owned(), value.clone());
-        Some(value)
+    /// Resolves what the values refer to; what nobody defines stays.
+    pub(super) fn settle(&mut self) -> Unsettled {
+        settle(&mut self.values)
     }
 }
 
@@ -199,7 +145,10 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
     for (name, value) in config.vars.iter() {
         variables.set(&format!("vars.{name}"), value);
     }
-    report_circles(config, variables.settle(), problems);
+    report(config, variables.settle(), problems);
+    if grew_too_long(problems) {
+        return variables;
+    }
     for transform in &config.var_transforms {
         let from = super::reference::substitute(transform.from.as_str(), &|name| {
             // What a value refers to may be defined later, by another transform or in a step.
@@ -234,7 +183,7 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
         }
         variables.set(&format!("vars.{}", transform.to.as_str()), value);
     }
-    report_circles(config, variables.settle(), problems);
+    report(config, variables.settle(), problems);
     check_values(config, &variables, problems);
     variables
 }
@@ -261,30 +210,67 @@ fn check_values(config: &Config, variables: &Variables<'_>, problems: &mut Diagn
     }
 }
 
-fn report_circles(config: &Config, circles: Vec<Vec<String>>, problems: &mut Diagnostics) {
-    for circle in circles {
+/// How many names of a circle are told.
+const CIRCLE_SHOWN: usize = 10;
+
+/// Says what could not be resolved, where it is written.
+fn report(config: &Config, unsettled: Unsettled, problems: &mut Diagnostics) {
+    if let Some(name) = unsettled.too_long {
+        let message =
+            format!("variable `{name}` would be longer than 8 MiB, or all together than 64 MiB");
+        let diagnostic = Diagnostic::error("too-long", message, place(config, &name), "");
+        problems.push(diagnostic.maybe_help(too_long("").help));
+    }
+    for circle in unsettled.circles {
         let Some(name) = circle.first() else { continue };
-        let entry = name.strip_prefix("vars.").and_then(|name| config.vars.0.get(name));
-        let span = entry.map_or_else(|| config.package.span.clone(), |entry| entry.key.clone());
+        // Upstream leaves the reference in the text.
+        if circle == ["package.description"] {
+            continue;
+        }
+        let places = circle.iter().map(|name| place(config, name));
+        let span = places.into_iter().find(|span| !span.is_nowhere()).unwrap_or_default();
         let message = format!("variable `{name}` refers to itself");
+        let more = circle.len().saturating_sub(CIRCLE_SHOWN);
+        let mut way: Vec<String> =
+            circle.iter().take(CIRCLE_SHOWN).map(|name| format!("`{name}`")).collect();
+        if more > 0 {
+            way.push(format!("… ({more} more)"));
+        }
         let diagnostic =
             Diagnostic::error("variable-circle", message, span, "").help(match circle.as_slice() {
                 [_] => "give it a value that does not name it".to_owned(),
                 _ => format!(
                     "give one of these a value of its own: {}, which names `{name}`",
-                    circle
-                        .iter()
-                        .map(|name| format!("`{name}`"))
-                        .collect::<Vec<_>>()
-                        .join(", which names ")
+                    way.join(", which names ")
                 ),
             });
         problems.push(diagnostic);
     }
 }
 
+/// Where an early variable is given its value; nowhere if the command line does.
+fn place(config: &Config, name: &str) -> Span {
+    let package = &config.package;
+    match name {
+        "package.name" => package.name.span.clone(),
+        "package.version" | "package.full-version" => package.version.span.clone(),
+        "package.description" => package.description.span.clone(),
+        _ => {
+            let own = name.strip_prefix("vars.").unwrap_or(name);
+            let transform = config.var_transforms.iter().find(|made| made.to.as_str() == own);
+            let entry = config.vars.0.get(own).map(|entry| entry.key.clone());
+            entry.or(transform.map(|made| made.to.span.clone())).unwrap_or_default()
+        }
+    }
+}
+
 /// The label where a problem lies in what a variable or an input stands for.
 const WITHIN_A_VALUE: &str = "in what a variable here stands for";
+
+/// Whether texts grew so long that there is nothing more to say: their variables are not resolved.
+pub(super) fn grew_too_long(problems: &Diagnostics) -> bool {
+    problems.items.iter().any(|item| item.code == "too-long")
+}
 
 /// Leaves out what is wrong with a variable's value where the variable is used: it was said where
 /// the value is written.
@@ -298,6 +284,13 @@ pub(super) fn without_echoes(problems: &mut Diagnostics) {
         .map(|item| (item.code, item.message.clone()))
         .collect();
     problems.items.retain(|item| !echo(item) || !said.contains(&(item.code, item.message.clone())));
+    // What was not resolved refers to what looks undefined.
+    if problems.items.iter().any(|item| matches!(item.code, "too-long" | "variable-circle")) {
+        let unresolved = |item: &Diagnostic| {
+            item.code == "unknown-variable" && item.message.contains("` refers to `")
+        };
+        problems.items.retain(|item| !unresolved(item));
+    }
 }
 
 /// A problem with a reference in a text, as a diagnostic that points to it.
@@ -316,6 +309,7 @@ pub(super) fn build(
     config: &Config,
     early: &Variables<'_>,
     context: &Context,
+    problems: &mut Diagnostics,
 ) -> Variables<'static> {
     let mut variables = Variables::default();
     for (name, value) in &early.values {
@@ -359,7 +353,8 @@ pub(super) fn build(
         variables.set(&format!("options.{name}.enabled"), "true");
     }
     // Circles were reported when the early variables were made.
-    variables.settle();
+    let unsettled = Unsettled { circles: Vec::new(), ..variables.settle() };
+    report(config, unsettled, problems);
     variables
 }
 
@@ -379,32 +374,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_resolved_in_any_order_and_circles_found() {
+    fn what_is_not_defined_is_missed_where_it_is_needed() {
         let mut variables = Variables::default();
-        for (name, value) in [
-            ("a", "${{b}}-${{ c }}"),
-            ("b", "<${{c}}>"),
-            ("c", "1"),
-            ("x", "${{y}}"),
-            ("y", "${{x}}"),
-            ("late", "${{host.triplet.gnu}}"),
-        ] {
-            variables.set(name, value);
-        }
-        assert_eq!(variables.settle(), [["x", "y"]]);
-        assert_eq!(variables.get("a"), Some("<1>-1"));
-        assert_eq!(variables.get("late"), Some("${{host.triplet.gnu}}"));
-        assert!(variables.require("late").is_err());
-    }
-
-    #[test]
-    fn growth_without_bound_ends() {
-        let mut variables = Variables::default();
-        for number in 0..60 {
-            variables.set(&format!("v{number}"), format!("${{{{v{0}}}}}${{{{v{0}}}}}", number + 1));
-        }
-        variables.set("v60", "text");
-        assert!(variables.settle().is_empty());
-        assert!(variables.get("v0").unwrap().len() <= MAX_TEXT);
+        variables.set("a", "${{b}}");
+        variables.set("b", "${{host.triplet.gnu}}");
+        variables.settle();
+        let problem = variables.require("a").unwrap_err();
+        assert_eq!(
+            problem.message,
+            "variable `a` refers to `host.triplet.gnu`, which is not defined"
+        );
     }
 }
