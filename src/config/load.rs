@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::field::{Dict, Field};
 use super::reader::{Reader, UnknownKeys};
 use super::schema::{About, Config, Step};
-use super::yaml;
+use super::yaml::{self, Node, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, Source, Span};
 
 /// The largest file that is read. The largest recipe of Wolfi has 68 KB.
@@ -22,36 +22,59 @@ pub fn load(path: &Path) -> Result<Config, Diagnostics> {
 
 /// Reads a recipe's text, which is not, or not yet, what is in the file.
 pub fn parse_recipe(source: &Arc<Source>) -> Result<Config, Diagnostics> {
-    parse(source, UnknownKeys::Refused)
+    parse(source, UnknownKeys::Refused, Empty::Refused("a recipe starts with `package:`"))
 }
 
 /// Reads a recipe that is in memory already; `path` is what messages call it.
 pub fn read(path: &Path, bytes: Vec<u8>) -> Result<Config, Diagnostics> {
-    parse(&source(path, bytes)?, UnknownKeys::Refused)
+    parse_recipe(&source(path, bytes)?)
 }
 
 /// Reads a file of `name: value` pairs (`--vars-file`): texts as written, in file order.
 pub fn load_vars(path: &Path) -> Result<IndexMap<String, String>, Diagnostics> {
-    let pairs: Dict = parse(&read_source(path)?, UnknownKeys::Refused)?;
+    let empty = Empty::Refused("write a variable as `name: value`, or leave out the flag");
+    let pairs: Dict = parse(&read_source(path)?, UnknownKeys::Refused, empty)?;
     Ok(pairs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// Reads a pipeline file, which is a step; keys that the schema does not know are skipped.
 pub(crate) fn parse_pipeline(source: &Arc<Source>) -> Result<Step, Diagnostics> {
-    parse(source, UnknownKeys::Ignored)
+    parse(source, UnknownKeys::Ignored, Empty::Taken)
 }
 
 /// What a pipeline file says of itself: its description, or else its name.
 pub(crate) fn about(source: &Arc<Source>) -> String {
-    let about: About = parse(source, UnknownKeys::Ignored).unwrap_or_default();
+    let about: About = parse(source, UnknownKeys::Ignored, Empty::Taken).unwrap_or_default();
     let text = if about.description.is_empty() { about.name } else { about.description };
     text.value.trim().to_owned()
 }
 
-fn parse<T: Field>(source: &Arc<Source>, unknown: UnknownKeys) -> Result<T, Diagnostics> {
-    let (node, problems) = yaml::parse(source);
+/// What happens with a file in which nothing stands, or comments alone: as upstream does.
+enum Empty {
+    /// It is a file with no keys.
+    Taken,
+    /// It is an error, with what to write.
+    Refused(&'static str),
+}
+
+fn parse<T: Field>(
+    source: &Arc<Source>,
+    unknown: UnknownKeys,
+    empty: Empty,
+) -> Result<T, Diagnostics> {
+    let (mut node, problems) = yaml::parse(source);
     let mut reader = Reader::new(source, unknown);
     reader.problems = problems;
+    if node.is_none() && reader.problems.items.is_empty() {
+        match empty {
+            Empty::Taken => node = Some(Node { bytes: 0..0, value: Value::Plain(String::new()) }),
+            Empty::Refused(help) => {
+                let span = Span::new(source, 0..0);
+                let diagnostic = Diagnostic::error("yaml", "the file is empty", span, "");
+                reader.problems.push(diagnostic.help(help));
+            }
+        }
+    }
     let value = node.map(|node| T::read(&node, &mut reader)).unwrap_or_default();
     if reader.problems.has_errors() {
         return Err(in_file_order(reader.problems));
@@ -103,7 +126,7 @@ mod tests {
 
     fn parse_text(text: &str) -> Result<Config, Diagnostics> {
         let source = Arc::new(Source { path: "test.yaml".into(), text: text.to_owned() });
-        parse(&source, UnknownKeys::Refused)
+        parse_recipe(&source)
     }
 
     #[test]
@@ -141,6 +164,20 @@ mod tests {
         assert_eq!(vars["empty"], "");
         fs_err::write(&path, "version: [1]\n").unwrap();
         assert_eq!(load_vars(&path).unwrap_err().items[0].code, "wrong-type");
+        fs_err::write(&path, "# none yet\n").unwrap();
+        let help = load_vars(&path).unwrap_err().items.remove(0).help.unwrap();
+        assert!(help.contains("`name: value`"), "{help}");
+    }
+
+    #[test]
+    fn pipeline_files_may_be_empty_and_recipes_may_not() {
+        for text in ["", "# nothing\n", "---\n", "null\n"] {
+            let source = Arc::new(Source { path: "p.yaml".into(), text: text.to_owned() });
+            let step = parse_pipeline(&source).unwrap();
+            assert!(step.runs.is_empty() && !step.span.is_nowhere(), "{text}");
+            assert!(about(&source).is_empty());
+        }
+        assert_eq!(parse_text("# nothing\n").unwrap_err().items[0].message, "the file is empty");
     }
 
     #[test]

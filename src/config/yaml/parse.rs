@@ -16,8 +16,8 @@ const MAX_ALIASED: usize = 100_000;
 
 /// Reads the first document of a text, as upstream does.
 ///
-/// `None` beside an empty list of problems never happens; a tree beside problems is what could be
-/// understood, so that its schema can be checked too.
+/// `None` beside an empty list of problems is a text without a value; a tree beside problems is what
+/// could be understood, so that its schema can be checked too.
 pub(crate) fn parse(source: &Arc<Source>) -> (Option<Node>, Diagnostics) {
     let mut builder = Builder::new(source);
     let mut parser = Parser::new_from_str(&source.text);
@@ -40,11 +40,6 @@ pub(crate) fn parse(source: &Arc<Source>) -> (Option<Node>, Diagnostics) {
                 return (None, builder.problems);
             }
         }
-    }
-    if builder.root.is_none() {
-        let span = Span::new(source, 0..0);
-        let diagnostic = Diagnostic::error("yaml", "the file is empty", span, "");
-        builder.problems.push(diagnostic.help("a recipe starts with `package:`"));
     }
     (builder.root, builder.problems)
 }
