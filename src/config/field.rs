@@ -352,9 +352,9 @@ macro_rules! integer {
 }
 
 integer! {
-    u64 = "a number that is not negative, without quotes",
-    i64 = "a number, without quotes",
-    u32 = "a number that is not negative, without quotes"
+    u64 = "a whole number that is not negative, without quotes",
+    i64 = "a whole number, without quotes",
+    u32 = "a whole number from 0 to 4294967295, without quotes"
 }
 
 /// A number that keeps its place: tools change it there.
@@ -380,8 +380,24 @@ impl Field for Spanned<u64> {
     }
 }
 
-/// An integer as YAML 1.1 and 1.2 spell them: `493`, `0755`, `0o755`, `0x1ed`, `1_000`.
+/// An integer as YAML 1.1 and 1.2 spell them: `493`, `0755`, `0o755`, `0x1ed`, `1_000`; or a float
+/// without a fraction, `1.0`, `1e3` or `08`, which Go's reader takes for one.
 fn integer(text: &str) -> Option<i128> {
+    written_whole(text).or_else(|| written_as_float(text))
+}
+
+fn written_as_float(text: &str) -> Option<i128> {
+    let letter = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-' | '_');
+    if text.starts_with('_') || !text.chars().all(letter) {
+        return None;
+    }
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    // Beyond that floats are not exact, and Go's conversion is not defined.
+    let whole = number.fract() == 0.0 && number.abs() < 2f64.powi(53);
+    whole.then_some(number as i128)
+}
+
+fn written_whole(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -389,7 +405,7 @@ fn integer(text: &str) -> Option<i128> {
     if digits.starts_with(['-', '+', '_']) {
         return None;
     }
-    let digits = digits.replace('_', "");
+    let digits = digits.replace('_', "").to_ascii_lowercase();
     let value = if let Some(hex) = digits.strip_prefix("0x") {
         i128::from_str_radix(hex, 16)
     } else if let Some(octal) = digits.strip_prefix("0o") {
@@ -414,7 +430,23 @@ mod tests {
         {
             assert_eq!(integer(text), Some(value), "{text}");
         }
-        for text in ["", "-", "1.0", "08", "--1", "x", "0x"] {
+        for (text, value) in [
+            ("1.0", 1),
+            ("1.", 1),
+            ("1e1", 10),
+            ("1E+2", 100),
+            ("-1.0", -1),
+            ("-0.0", 0),
+            ("08", 8),
+            ("1_0.0", 10),
+            ("0X1F", 31),
+            ("0O10", 8),
+        ] {
+            assert_eq!(integer(text), Some(value), "{text}");
+        }
+        for text in
+            ["", "-", ".", "1.5", "1e-1", "1e30", "--1", "x", "0x", "1e", ".inf", "inf", "_1"]
+        {
             assert_eq!(integer(text), None, "{text}");
         }
     }

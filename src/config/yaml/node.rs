@@ -63,7 +63,12 @@ impl Node {
         match &self.value {
             _ if self.is_null() => "nothing",
             Value::Quoted(_) => "a string",
-            Value::Plain(text) if text.parse::<f64>().is_ok() => "a number",
+            Value::Plain(text) if text.parse::<f64>().is_ok() => match text.parse::<f64>() {
+                Ok(number) if number.fract() != 0.0 => "a number with a fraction",
+                Ok(number) if number < 0.0 => "a negative number",
+                Ok(number) if number >= 2f64.powi(64) => "a number that is too large",
+                _ => "a number",
+            },
             Value::Plain(text) if matches!(text.as_str(), "true" | "false") => "a boolean",
             Value::Plain(_) => "a string",
             Value::List(_) => "a list",
