@@ -91,6 +91,19 @@ impl Span {
             _ => self.clone(),
         }
     }
+
+    /// The place of a part of the value that stands here, or all of it where the value is written in
+    /// another way than it reads (with escapes, or folded).
+    #[must_use]
+    pub fn part(&self, value: &str, part: Range<usize>) -> Self {
+        match self.text().find(value) {
+            Some(at) if part.start < part.end && part.end <= value.len() => {
+                let start = self.bytes.start + at;
+                Self::new(&self.source, start + part.start..start + part.end)
+            }
+            _ => self.clone(),
+        }
+    }
 }
 
 impl Default for Span {

@@ -161,9 +161,10 @@ pub(super) fn early(config: &Config, problems: &mut Diagnostics) -> Variables<'s
                 transform.r#match.as_str(),
                 transform.replace.as_str(),
             )
-            .map_err(|reason| {
-                let message = format!("not a regular expression: {reason}");
-                let span = transform.r#match.span.clone();
+            .map_err(|invalid| {
+                let message = format!("not a regular expression: {}", invalid.message);
+                let regex = &transform.r#match;
+                let span = regex.span.part(regex.as_str(), invalid.at);
                 let diagnostic = Diagnostic::error("regex", message, span, "").help(
                     "the syntax is RE2's: `\\(` is a parenthesis, and there is no look-around and \
                      no back-reference",
