@@ -263,15 +263,33 @@ pub(super) fn evaluate(condition: &Condition) -> Result<bool, Diagnostic> {
     condition::evaluate(text.as_str()).map_err(|invalid| {
         let message = format!("not a condition: {}", invalid.message);
         let mut label = String::new();
-        if text.span.text().trim_matches(['\'', '"']) != text.as_str() {
+        if !text.span.text().contains(text.as_str()) {
             label = format!("after substitution: {}", text.as_str());
         }
-        // The place within is known where the file's text is the condition's text.
-        let within = text.span.narrowed(&text.as_str()[invalid.at.min(text.value.len())..]);
+        let within = place_of(text, &invalid);
         Diagnostic::error("condition", message, within, label).help(
             "a condition compares texts: `${{build.arch}} == 'x86_64' && '${{vars.x}}' != ''`",
         )
     })
+}
+
+/// The place within a condition: from where it can't be read on, to its end.
+///
+/// Values stay within their quotes, so what is wrong after substitution is wrong before it, at a
+/// place that the file's own text has.
+fn place_of(text: &Text, invalid: &condition::Invalid) -> Span {
+    let written = text.span.text();
+    let quoted = written.starts_with(['\'', '"']) && written.ends_with(['\'', '"']);
+    let inner = if quoted { written.get(1..written.len() - 1) } else { Some(written.trim_end()) };
+    // `''` in single quotes, and escapes in double ones, are not what is read.
+    let plain = |inner: &&str| !quoted || !inner.contains("''") && !inner.contains('\\');
+    let own = inner.filter(plain).map_or_else(|| text.as_str(), |inner| inner);
+    match condition::evaluate(own) {
+        Err(own_invalid) if own_invalid.message == invalid.message => {
+            text.span.part(own, own_invalid.at..own.len())
+        }
+        _ => text.span.part(text.as_str(), invalid.at..text.value.len()),
+    }
 }
 
 /// Where a step stands: its script, else what it uses, else all of it.
