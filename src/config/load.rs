@@ -50,6 +50,7 @@ pub(crate) fn about(source: &Arc<Source>) -> String {
 }
 
 /// What happens with a file in which nothing stands, or comments alone: as upstream does.
+#[derive(Clone, Copy)]
 enum Empty {
     /// It is a file with no keys.
     Taken,

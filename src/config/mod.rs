@@ -5,6 +5,7 @@
 //! and everything that is wrong is found in one run.
 
 pub(crate) mod field;
+mod given;
 pub(crate) mod json_schema;
 mod load;
 pub(crate) mod reader;

@@ -7,8 +7,7 @@
 ///
 /// Each field is `name: Type = "key" [flags]`. Flags: `early` — early substitution reaches it;
 /// `always` — `compile` prints it even when empty; `silent` — `compile` never prints it;
-/// `capital` — `compile` prints its key with a capital, where upstream forgot to name it; `nil` —
-/// `compile` prints an empty list as `null`, what Go makes of one that is not given; `required` —
+/// `capital` — `compile` prints its key with a capital, where upstream forgot to name it; `required` —
 /// editors miss it.
 macro_rules! record {
     (
@@ -55,15 +54,9 @@ macro_rules! record {
                     let always = record!(@has always [$($flag)*]);
                     if !silent && (always || !$crate::config::field::Field::is_unset(&self.$field)) {
                         let capital = record!(@has capital [$($flag)*]);
-                        let nil = record!(@has nil [$($flag)*])
-                            && $crate::config::field::Field::is_unset(&self.$field);
                         json.insert(
                             if capital { capitalised($key) } else { $key.to_owned() },
-                            if nil {
-                                serde_json::Value::Null
-                            } else {
-                                $crate::config::field::Field::json(&self.$field)
-                            },
+                            $crate::config::field::Field::json(&self.$field),
                         );
                     }
                 )*
@@ -122,9 +115,6 @@ macro_rules! record {
     (@has always []) => { false };
     (@has always [always $($rest:ident)*]) => { true };
     (@has always [$other:ident $($rest:ident)*]) => { record!(@has always [$($rest)*]) };
-    (@has nil []) => { false };
-    (@has nil [nil $($rest:ident)*]) => { true };
-    (@has nil [$other:ident $($rest:ident)*]) => { record!(@has nil [$($rest)*]) };
     (@has required []) => { false };
     (@has required [required $($rest:ident)*]) => { true };
     (@has required [$other:ident $($rest:ident)*]) => { record!(@has required [$($rest)*]) };

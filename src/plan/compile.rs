@@ -283,7 +283,7 @@ fn place_of(text: &Text, invalid: &condition::Invalid) -> Span {
     let inner = if quoted { written.get(1..written.len() - 1) } else { Some(written.trim_end()) };
     // `''` in single quotes, and escapes in double ones, are not what is read.
     let plain = |inner: &&str| !quoted || !inner.contains("''") && !inner.contains('\\');
-    let own = inner.filter(plain).map_or_else(|| text.as_str(), |inner| inner);
+    let own = inner.filter(plain).unwrap_or_else(|| text.as_str());
     match condition::evaluate(own) {
         Err(own_invalid) if own_invalid.message == invalid.message => {
             text.span.part(own, own_invalid.at..own.len())

@@ -76,13 +76,13 @@ fn apply_build_options(config: &mut Config, context: &Context, problems: &mut Di
             problems.push(unknown_option(name, config));
             continue;
         };
-        for (name, entry) in option.0.vars.0 {
+        for (name, entry) in option.0.vars.value.0 {
             config.vars.0.insert(name, entry);
         }
         let change = option.0.environment.contents.packages;
         let packages = &mut config.environment.contents.packages;
         packages.retain(|package| change.remove.iter().all(|name| name.value != package.value));
-        packages.extend(change.add);
+        packages.extend(change.add.value);
     }
 }
 

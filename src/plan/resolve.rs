@@ -155,12 +155,12 @@ impl Build {
         let mut config = self.config;
         config.pipeline = into_steps(self.main.steps);
         if let Some(test) = &mut config.test {
-            test.pipeline = into_steps(self.main.test);
+            test.pipeline.value = into_steps(self.main.test);
         }
         for (subpackage, part) in config.subpackages.iter_mut().zip(self.subpackages) {
             subpackage.pipeline = into_steps(part.steps);
             if let Some(test) = &mut subpackage.test {
-                test.pipeline = into_steps(part.test);
+                test.pipeline.value = into_steps(part.test);
             }
         }
         Compiled(config.json())

@@ -9,6 +9,7 @@ mod step;
 mod update;
 
 use super::field::{Dict, Text};
+use super::given::Given;
 use super::record::record;
 
 pub use environment::{
@@ -94,6 +95,6 @@ record! {
         /// What it runs in.
         environment: Environment = "environment" [early always],
         /// Its steps.
-        pipeline: Vec<Step> = "pipeline" [early always nil],
+        pipeline: Given<Vec<Step>> = "pipeline" [early always],
     }
 }

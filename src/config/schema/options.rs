@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::config::field::{Dict, Field, Text};
+use crate::config::given::Given;
 use crate::config::reader::Reader;
 use crate::config::record::record;
 use crate::config::yaml::Node;
@@ -19,15 +20,12 @@ impl Field for BuildOption {
     }
 
     fn json(&self) -> Json {
-        // Go's nil and its empty value, which these can't tell apart, are written as nil.
-        let list = |items: &Vec<Text>| if items.is_empty() { Json::Null } else { items.json() };
         let packages = &self.0.environment.contents.packages;
-        let vars = if self.0.vars.is_unset() { Json::Null } else { self.0.vars.json() };
         json!({
-            "Vars": vars,
+            "Vars": self.0.vars.json(),
             "Environment": { "Contents": { "Packages": {
-                "Add": list(&packages.add),
-                "Remove": list(&packages.remove),
+                "Add": packages.add.json(),
+                "Remove": packages.remove.json(),
             } } },
         })
     }
@@ -49,7 +47,7 @@ record! {
     /// What a variant changes.
     pub struct Variant {
         /// Variables that it sets.
-        vars: Dict = "vars" [],
+        vars: Given<Dict> = "vars" [],
         /// The environment's change.
         environment: EnvironmentOption = "environment" [],
     }
@@ -75,8 +73,8 @@ record! {
     /// A change of a list.
     pub struct ListOption {
         /// To add.
-        add: Vec<Text> = "add" [],
+        add: Given<Vec<Text>> = "add" [],
         /// To remove, by their exact text.
-        remove: Vec<Text> = "remove" [],
+        remove: Given<Vec<Text>> = "remove" [],
     }
 }

@@ -1,6 +1,7 @@
 //! `update:`: read, checked for unknown keys, printed again; builds do not use it.
 
 use crate::config::field::Text;
+use crate::config::given::Given;
 use crate::config::record::record;
 
 record! {
@@ -111,7 +112,7 @@ record! {
         /// How the version is put together; its `${{source.…}}` stay as they are.
         version_format: Text = "version_format" [always],
         /// The tables.
-        sources: Vec<VersionSource> = "sources" [always nil],
+        sources: Given<Vec<VersionSource>> = "sources" [always],
     }
 }
 
