@@ -26,6 +26,8 @@ fn answers_are_melanges() {
          {{range .Subpackages}} {{.Name}}{{$v}}{{end}}",
         "{{range .Subpackages}}x/{{.Name}}-{{$.Package.Version}}-r{{$.Package.Epoch}}.apk {{end}}",
         "{{.Package.FullVersion}} {{.Name}} {{.Package.URL}} {{.Package.Description}}",
+        "{{.Package.LicenseExpression}} {{.Package.Timeout}} {{printf \"%v %d %s\" .Package.Timeout .Package.Timeout .Package.Timeout}}",
+        "{{if .Package.Timeout}}set{{end}} {{gt .Package.Timeout 5}} {{eq .Package.Timeout 0}} {{.Package.Timeout | print}}",
         "{{range .Package.Copyright}}{{.License}} {{.LicensePath}} {{.Paths}}{{end}}",
         "{{.Package.Dependencies.Runtime}} {{.Package.Dependencies.ProviderPriority}}",
         "{{range .Package.Dependencies.Provides}}{{println .}}{{else}}none{{end}}",

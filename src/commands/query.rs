@@ -10,6 +10,7 @@ use crate::config::field::Field;
 use crate::diagnostic::{Diagnostic, Source, Span};
 use crate::error::{Error, Kind, Result};
 use crate::go_template::{self, Data};
+use crate::package::license_expression;
 use crate::ui::Ui;
 use crate::{config, plan};
 
@@ -36,12 +37,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
 pub(super) fn query(recipe: &Path, template: &str) -> Result<String> {
     let recipe = config::load(recipe)?;
     let context = plan::Context::new(Arch::host());
-    let data = with_methods(plan::parsed(&recipe, &context)?.data());
+    let recipe = plan::parsed(&recipe, &context)?;
+    let licenses = recipe.package.copyright.iter().map(|copyright| copyright.license.as_str());
+    let data = with_methods(recipe.data(), license_expression(licenses));
     go_template::render(template, &data).map_err(|error| explain(error, template))
 }
 
-/// What upstream has as methods: `.Name` of the recipe, `.FullVersion` of its package.
-fn with_methods(mut data: Data) -> Data {
+/// What upstream has as methods: `.Name` of the recipe, `.FullVersion` and `.LicenseExpression` of its
+/// package.
+fn with_methods(mut data: Data, licenses: String) -> Data {
     if let Data::Struct(config) = &mut data
         && let Some(Data::Struct(package)) = config.get_mut("Package")
     {
@@ -49,6 +53,7 @@ fn with_methods(mut data: Data) -> Data {
         let full = format!("{}-r{}", text("Version"), text("Epoch"));
         let name = Data::Text(text("Name"));
         package.insert("FullVersion".to_owned(), Data::Text(full));
+        package.insert("LicenseExpression".to_owned(), Data::Text(licenses));
         config.insert("Name".to_owned(), name);
     }
     data

@@ -15,6 +15,8 @@ pub enum Data {
     Bool(bool),
     /// A whole number.
     Int(i128),
+    /// A time in nanoseconds: a whole number that prints as Go's durations do, `1h30m0s`.
+    Duration(i64),
     /// A number.
     Float(f64),
     /// A text.
@@ -34,6 +36,7 @@ impl Data {
             Data::Nil => false,
             Data::Bool(value) => *value,
             Data::Int(value) => *value != 0,
+            Data::Duration(value) => *value != 0,
             Data::Float(value) => *value != 0.0,
             Data::Text(text) => !text.is_empty(),
             Data::List(items) => !items.is_empty(),
@@ -47,7 +50,7 @@ impl Data {
         match self {
             Data::Nil => "nothing",
             Data::Bool(_) => "a boolean",
-            Data::Int(_) | Data::Float(_) => "a number",
+            Data::Int(_) | Data::Float(_) | Data::Duration(_) => "a number",
             Data::Text(_) => "a text",
             Data::List(_) => "a list",
             Data::Map(_) => "a map",
@@ -59,6 +62,9 @@ impl Data {
     pub(super) fn compare(&self, other: &Data) -> Option<Ordering> {
         match (self, other) {
             (Data::Int(one), Data::Int(other)) => Some(one.cmp(other)),
+            (Data::Duration(one), Data::Duration(other)) => Some(one.cmp(other)),
+            (Data::Duration(one), Data::Int(other)) => Some(i128::from(*one).cmp(other)),
+            (Data::Int(one), Data::Duration(other)) => Some(one.cmp(&i128::from(*other))),
             (Data::Float(one), Data::Float(other)) => one.partial_cmp(other),
             (Data::Text(one), Data::Text(other)) => Some(one.cmp(other)),
             (Data::Bool(one), Data::Bool(other)) => Some(one.cmp(other)),
@@ -85,6 +91,7 @@ impl fmt::Display for Data {
             Data::Nil => f.write_str("<nil>"),
             Data::Bool(value) => write!(f, "{value}"),
             Data::Int(value) => write!(f, "{value}"),
+            Data::Duration(value) => f.write_str(&duration(*value)),
             Data::Float(value) => write!(f, "{value}"),
             Data::Text(text) => f.write_str(text),
             Data::List(items) => {
@@ -106,6 +113,36 @@ impl fmt::Display for Data {
     }
 }
 
+/// A duration as Go prints it: hours, minutes and seconds, or the greatest unit below a second.
+fn duration(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    let all = nanoseconds.unsigned_abs();
+    // A whole and a fraction, without zeros at its end.
+    let parts = |all: u64, unit: u64| {
+        let digits = unit.ilog10() as usize;
+        let fraction = format!("{:0digits$}", all % unit);
+        let fraction = if digits == 0 { "" } else { fraction.trim_end_matches('0') };
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{}{point}{fraction}", all / unit)
+    };
+    let text = match all {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{all}ns"),
+        1_000..1_000_000 => parts(all, 1_000) + "µs",
+        1_000_000..1_000_000_000 => parts(all, 1_000_000) + "ms",
+        _ => {
+            let (minutes, rest) = (all / 60_000_000_000, all % 60_000_000_000);
+            let seconds = parts(rest, 1_000_000_000) + "s";
+            match (minutes / 60, minutes % 60) {
+                (0, 0) => seconds,
+                (0, minutes) => format!("{minutes}m{seconds}"),
+                (hours, minutes) => format!("{hours}h{minutes}m{seconds}"),
+            }
+        }
+    };
+    format!("{sign}{text}")
+}
+
 fn separated(
     f: &mut fmt::Formatter<'_>,
     items: impl Iterator<Item = impl fmt::Display>,
@@ -117,4 +154,25 @@ fn separated(
         write!(f, "{item}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+
+    #[test]
+    fn durations_are_gos() {
+        for (nanoseconds, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_500, "1.5µs"),
+            (250_000_000, "250ms"),
+            (1_010_000_000, "1.01s"),
+            (90 * 60_000_000_000, "1h30m0s"),
+            (-61_000_000_000, "-1m1s"),
+            (i64::MIN, "-2562047h47m16.854775808s"),
+        ] {
+            assert_eq!(duration(nanoseconds), text);
+        }
+    }
 }

@@ -80,6 +80,11 @@ fn formed(verb: char, value: &Data, form: &Form) -> Result<String, String> {
     };
     let signed =
         |text: String| if form.plus && !text.starts_with('-') { format!("+{text}") } else { text };
+    let value = &match value {
+        Data::Duration(_) if matches!(verb, 'v' | 's' | 'q') => Data::Text(value.to_string()),
+        Data::Duration(number) => Data::Int((*number).into()),
+        other => other.clone(),
+    };
     Ok(match (verb, value) {
         ('v', Data::Text(text)) | ('s', Data::Text(text)) => cut(text.clone()),
         ('v', Data::Int(number)) => signed(number.to_string()),

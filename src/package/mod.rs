@@ -25,6 +25,7 @@ use crate::apk::key::Signer;
 
 pub use assemble::{assemble, assemble_with_recipe};
 pub use error::Error;
+pub(crate) use sbom::license_expression;
 pub use sca::{SCANNERS, Scanner};
 
 /// What the command line says about emission.

@@ -257,7 +257,7 @@ impl Field for GoDuration {
     }
 
     fn data(&self) -> crate::go_template::Data {
-        self.text.data()
+        crate::go_template::Data::Duration(self.nanoseconds)
     }
 
     fn schema(definitions: &mut serde_json::Map<String, serde_json::Value>) -> serde_json::Value {

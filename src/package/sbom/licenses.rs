@@ -19,6 +19,15 @@ pub fn expression(licenses: &[String]) -> String {
     ids.iter().map(grouped).collect::<Vec<_>>().join(" AND ")
 }
 
+/// The same as melange makes it, without parentheses: what its queries print.
+pub fn ungrouped<'l>(licenses: impl Iterator<Item = &'l str>) -> String {
+    licenses.fold(String::new(), |before, license| {
+        let and = if before.is_empty() { "" } else { " AND " };
+        let id = if license.is_empty() { String::new() } else { normalized(license) };
+        format!("{before}{and}{id}")
+    })
+}
+
 /// What is said of licences that SPDX does not know, sorted.
 pub fn extracted(licenses: &[String]) -> Vec<ExtractedLicense> {
     let mut infos: Vec<ExtractedLicense> = licenses

@@ -11,6 +11,7 @@ mod sources;
 use std::io;
 
 use self::document::{CreationInfo, Document, ExternalRef, NOASSERTION, Relationship, SpdxPackage};
+pub(crate) use self::licenses::ungrouped as license_expression;
 use self::purl::{PackageUrl, identifier};
 use self::sources::or_noassertion;
 use super::Options;
