@@ -24,8 +24,35 @@ pub(crate) struct Cli {
     /// (and nothing else).
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// The same as a word, melange's: `debug` is `--verbose`, `warn` and `error` are `--quiet`, which
+    /// both come before it.
+    #[arg(long, global = true, value_name = "LEVEL", ignore_case = true)]
+    log_level: Option<LogLevel>,
+    /// melange's: logs for Google's cloud. Accepted so that its command lines work.
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    gcplog: Option<Option<bool>>,
     #[command(subcommand)]
     command: Command,
+}
+
+/// melange's levels.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl Cli {
+    fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose, self.log_level) {
+            (true, ..) => Verbosity::Quiet,
+            (_, true, _) | (.., Some(LogLevel::Debug)) => Verbosity::Verbose,
+            (.., Some(LogLevel::Warn | LogLevel::Error)) => Verbosity::Quiet,
+            (.., Some(LogLevel::Info) | None) => Verbosity::Normal,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,12 +88,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let verbosity = match (cli.quiet, cli.verbose) {
-        (true, _) => Verbosity::Quiet,
-        (_, true) => Verbosity::Verbose,
-        _ => Verbosity::Normal,
-    };
-    let ui = Ui::new(verbosity, cli.format);
+    let ui = Ui::new(cli.verbosity(), cli.format);
     match dispatch(cli.command, &ui) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -102,4 +124,29 @@ fn dispatch(command: Command, ui: &Ui) -> Result<()> {
 /// The clap command, for completions.
 pub(crate) fn command() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_levels_are_melanges_and_stand_anywhere() {
+        for (line, verbosity) in [
+            ("version", Verbosity::Normal),
+            ("--log-level debug version", Verbosity::Verbose),
+            ("version --log-level=DEBUG", Verbosity::Verbose),
+            ("version --log-level info", Verbosity::Normal),
+            ("version --log-level INFO --gcplog", Verbosity::Normal),
+            ("--gcplog=true --log-level Warn version", Verbosity::Quiet),
+            ("version --log-level error", Verbosity::Quiet),
+            ("version --log-level error -v", Verbosity::Verbose),
+            ("version --log-level debug -q", Verbosity::Quiet),
+        ] {
+            let words = std::iter::once("melange2").chain(line.split(' '));
+            let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(cli.verbosity(), verbosity, "{line}");
+        }
+        assert!(Cli::try_parse_from(["melange2", "version", "--log-level", "loud"]).is_err());
+    }
 }
