@@ -20,12 +20,12 @@ pub(crate) struct Cli {
     /// Say nothing but errors.
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// How errors and warnings are written to stderr: for people, or as a JSON object on each line
-    /// (and nothing else).
+    /// How errors and warnings are written: for people, or as a JSON object on each line. They go to
+    /// stderr, which gets nothing else then; what `lint` finds goes to stdout.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// The same as a word, melange's: `debug` is `--verbose`, `warn` and `error` are `--quiet`, which
-    /// both come before it.
+    /// The same as a word, melange's: `debug` is `--verbose`, `warn` leaves warnings, `error` is
+    /// `--quiet`. Those flags come before it.
     #[arg(long, global = true, value_name = "LEVEL", ignore_case = true)]
     log_level: Option<LogLevel>,
     /// melange's: logs for Google's cloud. Accepted so that its command lines work.
@@ -49,7 +49,8 @@ impl Cli {
         match (self.quiet, self.verbose, self.log_level) {
             (true, ..) => Verbosity::Quiet,
             (_, true, _) | (.., Some(LogLevel::Debug)) => Verbosity::Verbose,
-            (.., Some(LogLevel::Warn | LogLevel::Error)) => Verbosity::Quiet,
+            (.., Some(LogLevel::Warn)) => Verbosity::Warnings,
+            (.., Some(LogLevel::Error)) => Verbosity::Quiet,
             (.., Some(LogLevel::Info) | None) => Verbosity::Normal,
         }
     }
@@ -138,7 +139,7 @@ mod tests {
             ("version --log-level=DEBUG", Verbosity::Verbose),
             ("version --log-level info", Verbosity::Normal),
             ("version --log-level INFO --gcplog", Verbosity::Normal),
-            ("--gcplog=true --log-level Warn version", Verbosity::Quiet),
+            ("--gcplog=true --log-level Warn version", Verbosity::Warnings),
             ("version --log-level error", Verbosity::Quiet),
             ("version --log-level error -v", Verbosity::Verbose),
             ("version --log-level debug -q", Verbosity::Quiet),

@@ -62,6 +62,8 @@ pub struct Error {
 /// What is shown beside the message.
 #[derive(Debug, Default)]
 struct Details {
+    /// What stands as `code` in the data, if it is more than the kind.
+    code: Option<&'static str>,
     report: Option<String>,
     diagnostics: Diagnostics,
     places: Vec<Span>,
@@ -140,7 +142,7 @@ impl Error {
         let link = |span: &Span| Spanned::new(span.text().to_owned(), span.clone());
         let item = Diagnostic {
             severity: Severity::Error,
-            code: self.kind.code(),
+            code: self.details.code.unwrap_or(self.kind.code()),
             message: self.message.clone(),
             labels: label,
             help: (!self.hints.is_empty()).then(|| self.hints.join("\n")),
@@ -174,10 +176,15 @@ impl From<Diagnostics> for Error {
             && only.labels.is_empty()
         {
             // No place in a file: the file itself can't be read.
-            return Self::new(Kind::Config, only.message.clone());
+            let mut error = Self::new(Kind::Config, only.message.clone());
+            error.hints.extend(only.help.clone());
+            error.details.code = Some(only.code);
+            return error;
         }
-        let problems = match diagnostics.items.len() {
-            1 => "a problem".to_owned(),
+        // Warnings among them are shown, and are no reason.
+        let errors = diagnostics.items.iter().filter(|item| item.severity == Severity::Error);
+        let problems = match errors.count() {
+            0 | 1 => "a problem".to_owned(),
             count => format!("{count} problems"),
         };
         Self::new(Kind::Config, format!("the recipe has {problems}")).with_diagnostics(diagnostics)

@@ -80,7 +80,7 @@ fn errors_are_data_on_request() {
     exit: 2
     --- stdout
     --- stderr
-    {"severity":"error","code":"config","message":"failed to open file `none.yaml`: No such file or directory (os error 2)","labels":[],"help":null,"chain":[]}
+    {"severity":"error","code":"unreadable","message":"failed to open file `none.yaml`: No such file or directory (os error 2)","labels":[],"help":"is it the right file, and may you read it?","chain":[]}
     "#);
 }
 

@@ -129,6 +129,40 @@ fn a_recipe_that_is_not_there_is_named() {
      |
      = help: is it the right file, and may you read it?
     ");
+    let env = TestEnv::new();
+    env.write("large.yaml", "#".repeat((1 << 20) + 1));
+    insta::assert_snapshot!(env.run(&["compile", "none.yaml"]), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error: failed to open file `none.yaml`: No such file or directory (os error 2)
+    help: is it the right file, and may you read it?
+    ");
+    insta::assert_snapshot!(env.run(&["compile", "large.yaml"]), @r"
+    exit: 2
+    --- stdout
+    --- stderr
+    error: `large.yaml` is larger than 1 MiB: not a recipe
+    help: is it the right file? large texts go into files of their own, in `--source-dir`
+    ");
+    insta::assert_snapshot!(env.run(&["--format", "json", "compile", "none.yaml"]), @r#"
+    exit: 2
+    --- stdout
+    --- stderr
+    {"severity":"error","code":"unreadable","message":"failed to open file `none.yaml`: No such file or directory (os error 2)","labels":[],"help":"is it the right file, and may you read it?","chain":[]}
+    "#);
+}
+
+#[test]
+fn warnings_beside_errors_are_no_problems_of_the_recipe() {
+    let env = TestEnv::new();
+    env.write("r.yaml", "package: {name: a, version: v1, epoch: 0}\npipeline: [{uses: nope}]\n");
+    let text = env.run(&["compile", "r.yaml", "--build-option", "x"]);
+    assert!(text.contains("warning[unknown-build-option]"), "{text}");
+    assert!(text.ends_with("error: the recipe has 2 problems\n"), "{text}");
+    env.write("r.yaml", "package: {name: a, version: v1, epoch: 0}\n");
+    let text = env.run(&["compile", "r.yaml", "--build-option", "x"]);
+    assert!(text.ends_with("error: the recipe has a problem\n"), "{text}");
 }
 
 #[test]
@@ -171,7 +205,7 @@ fn a_pipeline_that_can_not_be_read_is_told_where_it_is_used() {
     3 |   - uses: large
       |           ^^^^^ `large` is used here
       |
-      = help: is it the right file, and may you read it?
+      = help: is it the right file? large texts go into files of their own, in `--source-dir`
     ");
 }
 

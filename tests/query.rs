@@ -108,6 +108,33 @@ fn what_is_wrong_with_a_template_is_pointed_to() {
     ");
 }
 
+/// Whatever is wrong, something is said of what to do.
+#[test]
+fn every_mistake_in_a_template_has_a_place_and_help() {
+    for template in [
+        "{{/* x",
+        "{{ .Name",
+        "{{ \"x }}",
+        "{{ \"\\q\" }}",
+        "{{ 1x }}",
+        "{{ $x }}",
+        "{{ .Package.Name.First }}",
+        "{{ range .Package.Name }}{{ end }}",
+        "{{ end }}",
+        "{{ break }}",
+        "{{ if .Name }}",
+        "{{ if .Name }}{{ else }}{{ else }}{{ end }}",
+        "{{ .Name | .Name }}",
+        "{{ index .Subpackages 99 }}",
+        "{{ define \"x\" }}{{ end }}",
+    ] {
+        let text = ask(template);
+        assert!(text.starts_with("exit: 2\n--- stdout\n--- stderr\nerror[template]: "), "{text}");
+        assert!(text.contains("\n --> <template>:1:"), "{text}");
+        assert!(text.contains("\n  = help: "), "{text}");
+    }
+}
+
 #[test]
 fn the_whole_version_is_printed_without_a_newline() {
     let env = TestEnv::new();

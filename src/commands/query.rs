@@ -65,6 +65,11 @@ fn explain(error: go_template::Error, template: &str) -> Error {
     let length =
         template.get(error.at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
     let span = Span::new(&source, error.at..error.at + length);
-    let diagnostic = Diagnostic::error("template", error.message, span, "").maybe_help(error.help);
+    let diagnostic = Diagnostic::error("template", error.message, span, "")
+        .help(
+            "templates are Go's: `{{ .Package.Name }}`, \
+             `{{ range .Subpackages }}{{ .Name }} {{ end }}`, `{{ if .Update.Enabled }}x{{ end }}`",
+        )
+        .maybe_help(error.help);
     Error::new(Kind::Config, "the template can't be filled in").with_diagnostics(diagnostic.into())
 }

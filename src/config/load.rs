@@ -99,7 +99,9 @@ pub(crate) fn read_source(path: &Path) -> Result<Arc<Source>, Diagnostics> {
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > MAX_BYTES {
         let message = format!("`{}` is larger than 1 MiB: not a recipe", path.display());
-        return Err(unreadable(&message));
+        let help =
+            "is it the right file? large texts go into files of their own, in `--source-dir`";
+        return Err(Diagnostic::without_place("unreadable", message).help(help).into());
     }
     source(path, bytes)
 }

@@ -16,6 +16,8 @@ use crate::error::Error;
 pub enum Verbosity {
     /// Errors only.
     Quiet,
+    /// Errors and warnings.
+    Warnings,
     /// Progress, results, warnings.
     Normal,
     /// Also the logs of the steps.
@@ -90,13 +92,13 @@ impl Ui {
         if redraws && self.verbosity >= Verbosity::Normal && self.format == Format::Text {
             return Box::new(Live::new(indicatif::ProgressDrawTarget::stderr(), self.style()));
         }
-        self.lines()
+        self.lines(Verbosity::Normal)
     }
 
-    /// Reports as lines, whatever stderr is.
-    fn lines(&self) -> Box<dyn Reporter> {
+    /// Reports as lines, whatever stderr is, from some verbosity on.
+    fn lines(&self, from: Verbosity) -> Box<dyn Reporter> {
         match self.format {
-            _ if self.verbosity < Verbosity::Normal => Box::new(Silent),
+            _ if self.verbosity < from => Box::new(Silent),
             Format::Json => Box::new(Data::new(std::io::stderr())),
             Format::Text => Box::new(Plain::new(std::io::stderr(), self.style())),
         }
@@ -131,12 +133,12 @@ impl Ui {
 
     /// Warns, a line, on stderr.
     pub fn warning(&self, text: &str) {
-        self.lines().warning(text);
+        self.lines(Verbosity::Warnings).warning(text);
     }
 
     /// Shows what deserves a look in a recipe, on stderr.
     pub fn diagnostics(&self, found: &Diagnostics) {
-        self.lines().diagnostics(found);
+        self.lines(Verbosity::Warnings).diagnostics(found);
     }
 
     /// Prints a failure: its report, its message, its hints.

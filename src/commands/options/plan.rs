@@ -20,7 +20,8 @@ pub struct PlanArgs {
     /// The recipe [default: .melange.yaml, .melange.yml, melange.yaml or melange.yml].
     #[arg(value_name = "RECIPE")]
     recipe: Option<PathBuf>,
-    /// Architecture to build for, such as `x86_64` or `arm64`; several, `host`, or `all`.
+    /// Architecture to build for, such as `x86_64`, `arm64` or `host`; commands that do not print one
+    /// result take several, or `all`.
     #[arg(long, value_name = "ARCH", value_delimiter = ',', default_value = "host")]
     arch: Vec<String>,
     /// Directory with pipelines of your own, searched before the built-in ones.
