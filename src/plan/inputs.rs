@@ -184,6 +184,12 @@ fn check_hash(name: &str, value: &str, text: &Text, problems: &mut Diagnostics) 
         return;
     }
     let span = text.span.clone();
+    let help = match text.as_str().contains("${{") {
+        true => {
+            format!("write the checksum itself: what stands here is `{value}` in the end; {help}")
+        }
+        false => help.to_owned(),
+    };
     if let Some(wrong) = value.chars().find(|c| !c.is_ascii_hexdigit()) {
         let message = format!("`{name}` must be hexadecimal, found `{}`", wrong.escape_default());
         problems.push(Diagnostic::error("checksum", message, span, "").help(help));

@@ -143,7 +143,11 @@ impl<'a> Library<'a> {
         }
         names.sort_unstable();
         let name = uses.as_str();
-        let help = if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
+        let help = if name.contains("${{") {
+            "variables are not replaced in `uses`: write the pipeline's name, and steps with `if:` \
+             where it depends on something"
+                .to_owned()
+        } else if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
             format!("did you mean `{near}`?")
         } else if self.directories.is_empty() {
             "if it is a pipeline of your own, name its directory with `--pipeline-dir`".to_owned()

@@ -31,12 +31,23 @@ pub(crate) fn parse(source: &Arc<Source>) -> (Option<Node>, Diagnostics) {
                 }
             }
             Err(error) => {
-                let at = error.marker().index();
-                let bytes = before_the_end(&source.text, builder.bytes(at, at + 1));
+                let index = error.marker().index();
+                let bytes = before_the_end(&source.text, builder.bytes(index, index + 1));
+                let at = bytes.start;
                 let span = Span::new(source, bytes);
                 let message = format!("not valid YAML: {}", error.info());
                 let diagnostic = Diagnostic::error("yaml", message, span, "");
-                builder.problems.push(diagnostic.help(help(error.info())));
+                let near_reference = {
+                    let from = source.text.floor_char_boundary(at.saturating_sub(3));
+                    let to = source.text.floor_char_boundary(at + 3);
+                    source.text[from..to].contains("${{")
+                };
+                let help = match help(error.info()) {
+                    // The braces of a reference are YAML's there.
+                    FLOW if near_reference => FLOW_REFERENCE,
+                    help => help,
+                };
+                builder.problems.push(diagnostic.help(help));
                 return (None, builder.problems);
             }
         }
@@ -54,6 +65,10 @@ fn before_the_end(text: &str, bytes: Range<usize>) -> Range<usize> {
     }
 }
 
+const FLOW: &str = "close the `[` or `{` before this place, and put a comma between values";
+const FLOW_REFERENCE: &str =
+    "within `[…]` and `{…}` put quotes round a text with `${{…}}`: `[\"a=${{package.version}}\"]`";
+
 /// What to do about an error of the parser, whose words are those of libyaml.
 fn help(info: &str) -> &'static str {
     let any = |parts: &[&str]| parts.iter().any(|part| info.contains(part));
@@ -62,7 +77,7 @@ fn help(info: &str) -> &'static str {
     } else if any(&["'-' indicator", "block collection", "block sequence"]) {
         "the `-` of all items of a list stand in the same column, and so do the names of an item"
     } else if any(&["flow", "',' or", "','"]) {
-        "close the `[` or `{` before this place, and put a comma between values"
+        FLOW
     } else if any(&["anchor", "alias"]) {
         "an alias `*name` repeats what `&name` marked before; put quotes round a text with `*` or `&`"
     } else if any(&["tab"]) {
