@@ -14,9 +14,9 @@ pub(super) const RULES: &[Rule] = &[
         name: "unreachable-if",
         level: Level::Warn,
         summary: "a condition that holds on none of the package's architectures",
-        details: "The step never runs. Architectures have apk's names (`aarch64`, not `arm64`); build \
-                  options are tried on and off. Conditions on `vars.*` are let be: `--vars-file` may \
-                  change those.",
+        details: "The step never runs, or the subpackage is never built. Architectures have apk's names \
+                  (`aarch64`, not `arm64`); build options are tried on and off. Conditions on `vars.*` \
+                  are let be: `--vars-file` may change those.",
         check: unreachable_if,
     },
     Rule {
@@ -60,36 +60,51 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// Conditions that stand in the recipe: where, and whether they held wherever they were tried.
-fn conditions<'a>(subject: &'a Subject<'_>) -> BTreeMap<usize, (Span, Vec<bool>)> {
-    let mut found: BTreeMap<usize, (Span, Vec<bool>)> = BTreeMap::new();
+/// A condition that stands in the recipe.
+struct Tried {
+    span: Span,
+    /// What it decides about.
+    what: &'static str,
+    /// Whether it held wherever it was tried.
+    held: Vec<bool>,
+}
+
+/// Conditions that stand in the recipe, in its order.
+fn conditions<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = Tried> + use<> {
+    let mut found: BTreeMap<usize, Tried> = BTreeMap::new();
     let own = |span: &Span| span.path() == subject.config.span.path() && !span.is_nowhere();
-    let mut add = |span: &Span, holds: bool| {
-        let entry = found.entry(span.bytes.start).or_insert_with(|| (span.clone(), Vec::new()));
-        entry.1.push(holds);
+    let mut add = |span: &Span, what: &'static str, holds: bool| {
+        let entry = found.entry(span.bytes.start);
+        let new = || Tried { span: span.clone(), what, held: Vec::new() };
+        entry.or_insert_with(new).held.push(holds);
     };
     let seen = |audit: &'a Audit| audit.steps.iter();
     for step in subject.audits.iter().flat_map(seen) {
         let step: &AuditStep = step;
         if step.in_recipe && !step.condition.is_empty() && own(&step.condition.span) {
-            add(&step.condition.span, step.holds);
+            add(&step.condition.span, "step", step.holds);
         }
     }
-    // A person may change variables, and whole subpackages are seldom left out by mistake.
-    found.retain(|_, (span, _)| !span.text().contains("vars."));
-    found
+    for (span, holds) in subject.audits.iter().flat_map(|audit| &audit.conditions) {
+        if own(span) {
+            add(span, "subpackage", *holds);
+        }
+    }
+    // A person may change variables.
+    found.into_values().filter(|tried| !tried.span.text().contains("vars."))
 }
 
 fn unreachable_if(subject: &Subject<'_>, findings: &mut Findings) {
-    for (span, held) in conditions(subject).into_values() {
+    for Tried { span, what, held } in conditions(subject) {
         if held.contains(&true) {
             continue;
         }
         let help = match misspelled_arch(&span) {
             Some((wrong, right)) => format!("apk's name of `{wrong}` is `{right}`"),
-            None => "mend the condition, or remove the step".to_owned(),
+            None => format!("mend the condition, or remove the {what}"),
         };
-        let message = "this condition never holds: the step never runs";
+        let never = if what == "step" { "never runs" } else { "is never built" };
+        let message = format!("this condition never holds: the {what} {never}");
         findings.add(&span, message, "false on every architecture", help);
     }
 }
@@ -109,7 +124,7 @@ fn misspelled_arch(span: &Span) -> Option<(String, &'static str)> {
 }
 
 fn needless_if(subject: &Subject<'_>, findings: &mut Findings) {
-    for (span, held) in conditions(subject).into_values() {
+    for Tried { span, held, .. } in conditions(subject) {
         if !held.contains(&false) {
             let message = "this condition always holds";
             let help = "remove the `if:`, or mend the condition";

@@ -20,6 +20,8 @@ pub struct Audit {
     pub config: Config,
     /// Every step, nested ones and those of pipeline files included, parents first.
     pub steps: Vec<AuditStep>,
+    /// The subpackages that have a condition: where it stands, and whether it holds.
+    pub conditions: Vec<(Span, bool)>,
     /// What deserves a look.
     pub warnings: Diagnostics,
     variables: Variables<'static>,
@@ -77,13 +79,18 @@ pub fn audit(config: &Config, context: &Context) -> Result<Option<Audit>, Diagno
         walk.part(&subpackage.name, part);
     }
     let steps = walk.steps;
+    let built = build.config.subpackages.iter().zip(&build.subpackages);
+    let conditions = built
+        .filter(|(subpackage, _)| !subpackage.condition.0.is_empty())
+        .map(|(subpackage, part)| (subpackage.condition.0.span.clone(), part.built))
+        .collect();
     // The plan's own last checks: assertions, and environments that are not substituted.
     build.plan(context, &mut problems);
     if problems.has_errors() {
         return Err(problems);
     }
     problems.items.retain(|item| item.severity == Severity::Warning);
-    Ok(Some(Audit { config: expanded, steps, warnings: problems, variables }))
+    Ok(Some(Audit { config: expanded, steps, conditions, warnings: problems, variables }))
 }
 
 /// Where a step stands.
