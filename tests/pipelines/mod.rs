@@ -125,8 +125,24 @@ fn inner_scripts(script: &str) -> Vec<String> {
 #[test]
 fn no_pipeline_overrides_a_cache_variable() {
     for (name, text) in builtin_pipelines() {
-        for variable in ["GOMODCACHE", "GOCACHE", "GOPATH", "CARGO_HOME", "PIP_CACHE_DIR"] {
+        for variable in [
+            "GOMODCACHE",
+            "GOCACHE",
+            "GOPATH",
+            "CARGO_HOME",
+            "PIP_CACHE_DIR",
+            "UV_CACHE_DIR",
+            "COMPOSER_CACHE_DIR",
+            "CCACHE_DIR",
+            "npm_config_cache",
+            "NPM_CONFIG_CACHE",
+        ] {
             assert!(!text.contains(variable), "{name} sets {variable}");
+        }
+        // Nor do flags of the tools: npm's, pip's, composer's.
+        for word in text.split(|c: char| c.is_whitespace() || "'\"=".contains(c)) {
+            let flag = ["--cache", "--cache-dir", "--no-cache", "--no-cache-dir"].contains(&word);
+            assert!(!flag, "{name} has {word}");
         }
     }
 }
@@ -141,7 +157,7 @@ fn run(env: &TestEnv, plan: &Plan) -> Output {
 fn run_with(env: &TestEnv, plan: &Plan, change: impl Fn(&mut Command)) -> Output {
     let home = env.work().join("build");
     fs_err::create_dir_all(&home).unwrap();
-    let mut last = None;
+    let mut last: Option<Output> = None;
     for step in &plan.steps {
         let own = |text: &str| {
             text.replace("/home/build", home.to_str().unwrap())
@@ -156,7 +172,12 @@ fn run_with(env: &TestEnv, plan: &Plan, change: impl Fn(&mut Command)) -> Output
         command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "protocol.file.allow");
         command.env("GIT_CONFIG_VALUE_0", "always");
         change(&mut command);
-        let output = command.output().unwrap();
+        let mut output = command.output().unwrap();
+        // What the steps before it said stays.
+        if let Some(before) = last {
+            output.stdout.splice(0..0, before.stdout);
+            output.stderr.splice(0..0, before.stderr);
+        }
         let success = output.status.success();
         last = Some(output);
         if !success {
