@@ -1,9 +1,10 @@
 //! `git-checkout` on repositories of the test's own, in a plain shell.
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Output;
 
-use super::{have, plan, run, text};
+use super::{have, plan, run, run_with, text};
 use crate::support::TestEnv;
 use crate::support::parts;
 
@@ -125,17 +126,118 @@ fn checkouts_have_submodules_and_may_be_sparse() {
     assert!(!part.join("left").exists());
 }
 
+/// Runs a checkout whose shell only says how long it would sleep, with a git that fails to clone some
+/// times.
+fn impatient_checkout(env: &TestEnv, failures: usize, with: &str) -> Output {
+    let url = format!("file://{}", env.work().join("origin").display());
+    let steps = format!(
+        "  - uses: git-checkout\n    with: {{repository: '{url}', branch: main, {with}}}\n"
+    );
+    let mut plan = plan(env, &steps);
+    plan.steps[0].script.insert_str(0, "sleep() { echo \"slept $1\" >&2; }\n");
+    let real = which::which("git").unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' clone '*)\n  echo x >> '{0}'\n  \
+         [ \"$(wc -l < '{0}')\" -gt {failures} ] || exit 1 ;;\nesac\nexec '{1}' \"$@\"\n",
+        env.work().join("clones").display(),
+        real.display()
+    );
+    let git = env.write("bin/git", script);
+    fs_err::set_permissions(git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", env.work().join("bin").display(), std::env::var("PATH").unwrap());
+    run_with(env, &plan, |command| {
+        command.env("PATH", &path);
+    })
+}
+
+/// The seconds that a checkout waited, one wait after another.
+fn waits(said: &str) -> Vec<&str> {
+    said.lines().filter_map(|line| line.strip_prefix("slept ")).collect()
+}
+
 #[test]
-fn a_failed_clone_is_tried_again() {
+fn a_failed_clone_is_tried_again_ever_later() {
     if !have(&["busybox", "git"]) {
         return;
     }
     let env = TestEnv::new();
-    let steps = "  - uses: git-checkout\n    with: {repository: 'file:///nowhere', max-retries: 2, \
-                 initial-backoff: 0}\n";
-    let text = text(&run(&env, &plan(&env, steps)));
-    assert!(text.contains("attempt 2 in 0 s") && text.contains("attempt 3 in 0 s"), "{text}");
-    assert!(text.contains("could not clone file:///nowhere after 3 attempts"), "{text}");
+    repository(&env);
+    let with = "max-retries: 5, initial-backoff: 2, max-backoff: 9";
+    let output = impatient_checkout(&env, 100, with);
+    let said = text(&output);
+    assert!(!output.status.success() && said.contains("after 6 attempts"), "{said}");
+    assert!(said.contains("attempt 2 in 2 s") && said.contains("attempt 6 in 9 s"), "{said}");
+    assert_eq!(waits(&said), ["2", "4", "8", "9", "9"]);
+    assert!(!env.work().join("build/file").exists());
+}
+
+#[test]
+fn a_clone_that_fails_twice_is_a_checkout_all_the_same() {
+    if !have(&["busybox", "git"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    repository(&env);
+    let output = impatient_checkout(&env, 2, "destination: tree");
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    // The defaults.
+    assert_eq!(waits(&said), ["2", "4"]);
+    let file = env.work().join("build/tree/file");
+    assert_eq!(fs_err::read_to_string(file).unwrap(), "two\n");
+}
+
+/// Everything below a directory: its name, kind and mode, time of modification and content.
+fn tree(root: &Path) -> Vec<String> {
+    let walk = walkdir::WalkDir::new(root).sort_by_file_name().into_iter().map(Result::unwrap);
+    let entries = walk.map(|entry| {
+        let metadata = entry.path().symlink_metadata().unwrap();
+        let content = match metadata.file_type() {
+            kind if kind.is_file() => {
+                let content = fs_err::read(entry.path()).unwrap();
+                melange2::digest::Sha256::of(&content).to_string()
+            }
+            kind if kind.is_symlink() => {
+                fs_err::read_link(entry.path()).unwrap().display().to_string()
+            }
+            _ => String::new(),
+        };
+        let name = entry.path().strip_prefix(root).unwrap().display();
+        format!("{name} {:o} {} {content}", metadata.mode(), metadata.mtime())
+    });
+    entries.collect()
+}
+
+#[test]
+fn a_sparse_checkout_leaves_the_same_bytes_again() {
+    if !have(&["busybox", "git"]) {
+        return;
+    }
+    let env = TestEnv::new();
+    repository(&env);
+    let origin = env.work().join("origin");
+    for file in ["kept/file", "kept/tool", "left/file"] {
+        env.write(format!("origin/{file}"), format!("{file}\n"));
+    }
+    let tool = std::fs::Permissions::from_mode(0o755);
+    fs_err::set_permissions(origin.join("kept/tool"), tool).unwrap();
+    std::os::unix::fs::symlink("file", origin.join("kept/link")).unwrap();
+    git(&env, &origin, &["add", "."]);
+    git(&env, &origin, &["commit", "-q", "-m", "more"]);
+    git(&env, &origin, &["config", "uploadpack.allowFilter", "true"]);
+    let checked_out = |destination: &str| {
+        let with = format!("branch: main, sparse-paths: kept, destination: {destination}");
+        let output = checkout(&env, &with);
+        assert!(output.status.success(), "{}", text(&output));
+        tree(&env.work().join("build").join(destination))
+    };
+    let one = checked_out("one");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(checked_out("two"), one);
+    assert!(one.iter().any(|entry| entry.starts_with("kept/tool 100755 1000000000 ")), "{one:#?}");
+    assert!(!one.iter().any(|entry| entry.starts_with("left/file ")));
+    // What was left out is not there as an object either.
+    assert!(one.iter().any(|entry| entry.contains(".promisor ")), "{one:#?}");
 }
 
 #[test]
@@ -145,27 +247,21 @@ fn a_checkout_leaves_the_same_bytes_again() {
     }
     let env = TestEnv::new();
     let (first, second) = repository(&env);
-    let tree = |destination: &str| {
+    let checked_out = |destination: &str| {
         let with = format!(
             "branch: main, depth: -1, expected-commit: {first}, destination: {destination}, \
              cherry-picks: 'main/{second}: the second'"
         );
         let output = checkout(&env, &with);
         assert!(output.status.success(), "{}", text(&output));
-        let root = env.work().join("build").join(destination);
-        let walk = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter();
-        let files = walk.map(Result::unwrap).filter(|entry| entry.file_type().is_file());
-        let files = files.map(|entry| {
-            let content = fs_err::read(entry.path()).unwrap();
-            let name = entry.path().strip_prefix(&root).unwrap().display().to_string();
-            (name, melange2::digest::Sha256::of(&content).to_string())
-        });
-        files.collect::<Vec<_>>()
+        tree(&env.work().join("build").join(destination))
     };
-    let (one, two) = (tree("one"), tree("two"));
-    assert_eq!(one, two);
-    assert!(one.iter().any(|(name, _)| name == ".git/index"));
-    assert!(!one.iter().any(|(name, _)| name.contains("logs/")));
+    let one = checked_out("one");
+    // A clock that has moved on makes no difference.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(checked_out("two"), one);
+    assert!(one.iter().any(|entry| entry.starts_with(".git/index 100644 ")), "{one:#?}");
+    assert!(!one.iter().any(|entry| entry.contains("logs/")));
     // Also when the branch has moved on, and the server has branches and tags that it had not.
     let origin = env.work().join("origin");
     for args in [
@@ -175,7 +271,7 @@ fn a_checkout_leaves_the_same_bytes_again() {
     ] {
         git(&env, &origin, args);
     }
-    assert_eq!(tree("three"), one);
+    assert_eq!(checked_out("three"), one);
     let root = env.work().join("build/one");
     assert_eq!(fs_err::read_to_string(root.join("file")).unwrap(), "two\n");
     assert_eq!(git(&env, &root, &["status", "--porcelain"]), "");
