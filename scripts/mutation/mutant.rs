@@ -95,12 +95,7 @@ const KEYS: [&str; 20] = [
 
 /// The text with a mistake of a kind (an index of [`KINDS`]).
 pub fn mutate(text: &str, kind: usize, random: &mut Random) -> Vec<u8> {
-    let keys: Vec<usize> = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| key(line).is_some())
-        .map(|(at, _)| at)
-        .collect();
+    let keys = keys(text);
     if keys.is_empty() || kind == 4 {
         return flipped(text, random);
     }
@@ -132,6 +127,33 @@ pub fn mutate(text: &str, kind: usize, random: &mut Random) -> Vec<u8> {
     let mut text = lines.join("\n");
     text.push('\n');
     text.into_bytes()
+}
+
+/// The lines that have keys: those of block texts, such as scripts, look like some but have none.
+fn keys(text: &str) -> Vec<usize> {
+    let mut keys = Vec::new();
+    // How deep the key, or the dash, of the text is.
+    let mut block: Option<usize> = None;
+    for (at, line) in text.lines().enumerate() {
+        let dashes = line.trim_start_matches([' ', '-']);
+        let depth = line.len() - line.trim_start().len();
+        if line.trim().is_empty() || block.is_some_and(|block| depth > block) {
+            continue;
+        }
+        block = None;
+        let value = match key(line) {
+            Some((_, _, after)) => {
+                keys.push(at);
+                after.trim_start()
+            }
+            None => dashes,
+        };
+        if value.starts_with(['|', '>']) {
+            let before = key(line).map_or(depth, |(before, ..)| before.len());
+            block = Some(before);
+        }
+    }
+    keys
 }
 
 /// What stands before a line's key (spaces and dashes), the key, and what follows its colon.

@@ -14,6 +14,14 @@ use crate::mutant::KINDS;
 /// How many wrong cases are shown.
 const SHOWN: usize = 20;
 
+/// How many of a hundred mistakes of each kind are refused at least: all doubled keys, and of the
+/// others fewer than are, since a recipe without a key, or with another letter in a script, is a
+/// recipe too.
+const FLOORS: [u64; KINDS.len()] = [15, 70, 100, 55, 40];
+
+/// How many cases of a kind there must be for its share to be steady.
+const STEADY: u64 = 500;
+
 /// What came of the cases.
 #[derive(Default)]
 pub struct Tally {
@@ -26,10 +34,19 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Whether every case was told well.
+    /// Whether every case was told well, and enough of each kind were refused.
     pub fn is_good(&self, cases: u64) -> bool {
         let told: u64 = self.kinds.values().map(|(refused, valid)| refused + valid).sum();
-        self.wrong.is_empty() && told == cases
+        self.wrong.is_empty() && told == cases && self.too_few().is_none()
+    }
+
+    /// The kind of which too many were taken for valid: a reader that takes everything is no reader.
+    fn too_few(&self) -> Option<String> {
+        self.kinds.iter().find_map(|(&kind, &(refused, valid))| {
+            let (floor, all) = (FLOORS[kind], refused + valid);
+            let enough = all < STEADY && floor < 100 || refused * 100 >= all * floor;
+            (!enough).then(|| format!("{}: fewer than {floor} % refused", KINDS[kind]))
+        })
     }
 
     fn add(&mut self, case: u64, took: Duration, verdict: Verdict) {
@@ -55,6 +72,9 @@ impl fmt::Display for Tally {
         }
         for wrong in self.wrong.iter().take(SHOWN) {
             writeln!(f, "wrong: {wrong}")?;
+        }
+        if let Some(few) = self.too_few() {
+            writeln!(f, "wrong: {few}")?;
         }
         writeln!(f, "{} wrong", self.wrong.len())
     }
@@ -125,5 +145,23 @@ pub fn all(subjects: Subjects, seed: u64, cases: u64, limit: Duration) -> Result
                 bail!("case {case} of seed {seed} hangs: it took more than {limit:?}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(kinds: [(u64, u64); KINDS.len()]) -> Tally {
+        Tally { kinds: kinds.into_iter().enumerate().collect(), ..Tally::default() }
+    }
+
+    #[test]
+    fn a_reader_that_takes_everything_is_not_good() {
+        assert!(tally([(300, 700), (800, 200), (1000, 0), (700, 300), (500, 500)]).is_good(5000));
+        assert!(!tally([(0, 1000); KINDS.len()]).is_good(5000));
+        // One doubled key is too many, however few there are.
+        assert!(!tally([(30, 70), (80, 20), (99, 1), (70, 30), (50, 50)]).is_good(500));
+        assert!(!tally([(300, 700), (500, 500), (1000, 0), (700, 300), (500, 500)]).is_good(5000));
     }
 }
