@@ -53,7 +53,7 @@ fn all_of_wolfi_compiles_as_expected_and_as_melange_compiles_it() {
 }
 
 /// Recipes of this project with what Wolfi's do not have: every key of the schema, every form of a
-/// YAML value, transforms, conditions, inputs, references.
+/// YAML value, transforms, conditions, inputs, references. Their scripts are compared too.
 #[test]
 fn the_rest_of_the_language_compiles_as_melange_compiles_it() {
     if parts::program("melange").is_none() {
@@ -63,7 +63,7 @@ fn the_rest_of_the_language_compiles_as_melange_compiles_it() {
     let count = fs_err::read_dir(folder.join("recipes")).unwrap().count();
     // melange calls it loong64 in triplets, which no compiler knows.
     for arch in Arch::ALL.into_iter().filter(|&arch| arch != Arch::Loongarch64) {
-        let Some(output) = corpus(folder, &["--arch", arch.apk()]) else { return };
+        let Some(output) = corpus(folder, &["--scripts", "--arch", arch.apk()]) else { return };
         let (text, last) = said(&output);
         let skipped = text.lines().filter(|line| line.contains(": skipped: ")).count();
         let equal = format!("{} equal, 0 different, 0 failed", count - skipped);
