@@ -32,10 +32,12 @@ fn codes_of_sources() -> BTreeSet<String> {
         r#"\s*"([a-z-]+)""#
     ));
     let named = named.unwrap();
-    let files = ["commands", "config", "plan", "environment.rs"].into_iter().flat_map(|below| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(below);
-        walkdir::WalkDir::new(root).into_iter().map(|entry| entry.unwrap().into_path())
-    });
+    let files = ["commands", "config", "go_template", "plan", "environment.rs"]
+        .into_iter()
+        .flat_map(|below| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(below);
+            walkdir::WalkDir::new(root).into_iter().map(|entry| entry.unwrap().into_path())
+        });
     let mut codes = BTreeSet::new();
     for path in files.filter(|path| path.extension().is_some_and(|found| found == "rs")) {
         let text = fs_err::read_to_string(path).unwrap();
@@ -270,6 +272,8 @@ fn a_mistake_in_an_env_file_is_told_without_its_text() {
       = help: save the file as UTF-8
     error: `--env-file bytes.env` can't be used
     ");
+    let missing = compile("none.env");
+    assert!(missing.contains("`none.env`") && missing.contains("\nhelp: "), "{missing}");
     insta::assert_snapshot!(
         env.run(&["--format", "json", "compile", "r.yaml", "--env-file", "name.env"]),
         @r#"

@@ -24,7 +24,8 @@ const NOT_SHOWN: &str = "(not shown: it may be a secret)";
 
 /// Reads a file; an error names the line and the column.
 pub(super) fn load(path: &Path) -> Result<IndexMap<String, String>> {
-    let bytes = fs::read(path)?;
+    let unreadable = |error| Error::from(error).hint("is it the right file, and may you read it?");
+    let bytes = fs::read(path).map_err(unreadable)?;
     let read = match std::str::from_utf8(&bytes) {
         // What Windows ends lines with.
         Ok(text) => parse(&text.replace("\r\n", "\n")),
