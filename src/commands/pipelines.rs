@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::options::LibraryArgs;
 use crate::config::field::Field;
 use crate::config::{Input, Step, Text};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::{self, Pipeline};
 use crate::ui::{Format, Ui};
 
@@ -36,11 +36,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<()> {
         let text = if json { lines(all.iter().map(as_json)) } else { list(&all) };
         return Ok(ui.data(&text)?);
     };
-    let pipeline = plan::pipeline(name, &directories).map_err(|problems| {
-        let help = problems.items.first().and_then(|item| item.help.clone());
-        let error = Error::from(problems);
-        help.into_iter().fold(error, Error::hint)
-    })?;
+    let pipeline = plan::pipeline(name, &directories)?;
     Ok(ui.data(&if json {
         lines(std::iter::once(as_json(&pipeline)))
     } else {
