@@ -34,6 +34,7 @@ pub(super) fn translate(pattern: &str) -> Result<Translated, Invalid> {
         pattern,
         at: 0,
         result: String::new(),
+        flags: String::new(),
         names: Vec::new(),
         groups: 0,
         open: Vec::new(),
@@ -53,7 +54,7 @@ enum Last {
     /// Something, with how often its innermost part is repeated.
     Part(u32),
     /// The same, and it ends with a repetition.
-    Repeated,
+    Repeated(u32),
 }
 
 /// A group that is not closed yet.
@@ -67,6 +68,9 @@ struct Translator<'t> {
     pattern: &'t str,
     at: usize,
     result: String,
+    /// Flags that are written before whatever comes next, but behind a repetition: Go repeats what
+    /// stands before them.
+    flags: String,
     names: Vec<(String, usize)>,
     groups: usize,
     open: Vec<Open>,
@@ -108,6 +112,10 @@ impl<'t> Translator<'t> {
         loop {
             let start = self.at;
             let Some(letter) = self.next() else { break };
+            let counts = if letter == '{' { self.counts() } else { None };
+            if !matches!(letter, '*' | '+' | '?') && counts.is_none() {
+                self.result.push_str(&std::mem::take(&mut self.flags));
+            }
             match letter {
                 '\\' => self.escape(start)?,
                 '[' => self.class(start)?,
@@ -125,7 +133,7 @@ impl<'t> Translator<'t> {
                     self.last = Last::Nothing;
                 }
                 '*' | '+' | '?' => self.repeat(start, 1)?,
-                '{' => match self.counts() {
+                '{' => match counts {
                     Some((low, high)) => self.repeat_counted(start, low, high)?,
                     None => {
                         self.result.push_str(r"\{");
@@ -181,7 +189,7 @@ impl<'t> Translator<'t> {
     fn repeat(&mut self, start: usize, times: u32) -> Result<(), Invalid> {
         let weight = match self.last {
             Last::Nothing => return Err(self.invalid(start, "there is nothing to repeat")),
-            Last::Repeated => {
+            Last::Repeated(_) => {
                 return Err(self.invalid(start, "a repetition of a repetition"));
             }
             Last::Part(weight) => weight.saturating_mul(times.max(1)),
@@ -192,7 +200,7 @@ impl<'t> Translator<'t> {
         self.take("?");
         self.result.push_str(&self.pattern[start..self.at]);
         self.heaviest = self.heaviest.max(weight);
-        self.last = Last::Repeated;
+        self.last = Last::Repeated(weight);
         Ok(())
     }
 
@@ -252,10 +260,15 @@ impl<'t> Translator<'t> {
             }
         };
         let minus = if off.is_empty() { "" } else { "-" };
-        if end == ':' || !on.is_empty() || !off.is_empty() {
-            self.result.push_str(&format!("(?{on}{minus}{off}{end}"));
-            // Go would repeat what stands before the flags, Rust can't.
-            self.last = Last::Nothing;
+        let flags = format!("(?{on}{minus}{off}{end}");
+        if end == ':' {
+            self.result.push_str(&flags);
+        } else if flags != "(?)" {
+            self.flags.push_str(&flags);
+        }
+        if let Last::Repeated(weight) = self.last {
+            // What stood before is no operator to Go any more.
+            self.last = Last::Part(weight);
         }
         Ok(end == ':')
     }
