@@ -45,36 +45,36 @@ fn flags_that_melange_has_are_named_as_there() {
     }
     insta::assert_snapshot!(text, @r"
     build
-      both: apk-cache-dir arch build-date build-option cache-dir cpu cpumodel debug disk empty-workspace env-file generate-index git-commit git-repo-url help ignore-signatures keyring-append license memory namespace out-dir override-host-triplet-libc-substitution-flavor package-append pipeline-dir pipeline-dirs repository-append signing-key source-dir strip-origin-name timeout vars-file
-      only melange: cache-source cleanup create-build-log debug-runner dependency-log generate-provenance interactive lint-require lint-warn log-level persist-lint-results rm runner trace workspace-dir
+      both: apk-cache-dir arch build-date build-option cache-dir cpu cpumodel debug disk empty-workspace env-file generate-index git-commit git-repo-url help ignore-signatures keyring-append license log-level memory namespace out-dir override-host-triplet-libc-substitution-flavor package-append pipeline-dir pipeline-dirs repository-append signing-key source-dir strip-origin-name timeout vars-file
+      only melange: cache-source cleanup create-build-log debug-runner dependency-log generate-provenance interactive lint-require lint-warn persist-lint-results rm runner trace workspace-dir
       only here: addr ca-file cache-from cache-mode cache-mount cache-mounts cache-registry cache-registry-insecure cache-to daemon-dir daemon-linger format max-layers quiet run-as secret ssh tlscacert tlscert tlsdir tlskey tlsservername verbose version
     bump
-      both: expected-commit help
-      only melange: log-level
+      both: expected-commit help log-level
+      only melange: 
       only here: arch ca-file dry-run format pipeline-dir pipeline-dirs quiet verbose version
     index
-      both: arch help merge output signing-key source
-      only melange: log-level
+      both: arch help log-level merge output signing-key source
+      only melange: 
       only here: format quiet verbose version
     keygen
-      both: help key-size
-      only melange: log-level
+      both: help key-size log-level
+      only melange: 
       only here: force format quiet verbose version
     sign
-      both: help signing-key
-      only melange: log-level
+      both: help log-level signing-key
+      only melange: 
       only here: format quiet verbose version
     sign-index
-      both: force help signing-key
-      only melange: log-level
+      both: force help log-level signing-key
+      only melange: 
       only here: format quiet verbose version
     completion
-      both: help
-      only melange: log-level
+      both: help log-level
+      only melange: 
       only here: format quiet verbose version
     version
-      both: help json
-      only melange: log-level
+      both: help json log-level
+      only melange: 
       only here: format quiet verbose version
     ");
 }
