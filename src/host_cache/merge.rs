@@ -5,6 +5,8 @@
 //! file. A deletion counts on the host only, and only of what is on the list and has not been
 //! written since: what a build has just stored is never taken for something that was deleted.
 
+use std::collections::BTreeSet;
+
 use super::entry::{Agreed, HostEntry, Kind, MountEntry, Name, Tree, ancestors};
 
 /// What has to be done. Each list is sorted: a directory comes before what is in it.
@@ -52,7 +54,20 @@ impl Merge {
             !ancestors(name)
                 .any(|above| host.get(above).is_some_and(|entry| entry.kind != Kind::Directory))
         });
+        merge.keep_parents(host);
         merge
+    }
+
+    /// What is new comes home with the directories that it lies in, also where these were deleted
+    /// on the host.
+    fn keep_parents(&mut self, host: &Tree<HostEntry>) {
+        let around = self.bring_home.iter().flat_map(|name| ancestors(name));
+        let missing: BTreeSet<Name> =
+            around.filter(|name| !host.contains_key(*name)).map(<[u8]>::to_vec).collect();
+        self.delete.retain(|name| !missing.contains(name));
+        self.bring_home.extend(missing);
+        self.bring_home.sort();
+        self.bring_home.dedup();
     }
 
     fn both(&mut self, name: &Name, here: &HostEntry, there: &MountEntry, list: &mut Tree<Agreed>) {
@@ -178,6 +193,16 @@ mod tests {
         assert_eq!(merge(&[], &[], &[("a", 1, 1)]), "<a");
         let directory: Side = &[("d", 0, 0), ("d/a", 1, 1)];
         assert_eq!(merge(directory, &[], directory), "-d -d/a");
+    }
+
+    #[test]
+    fn what_is_new_in_a_deleted_directory_comes_with_the_directory() {
+        let list: Side = &[("d", 0, 0), ("d/a", 1, 1), ("d/e", 0, 0), ("d/f", 0, 0)];
+        let there: Side =
+            &[("d", 0, 0), ("d/a", 1, 1), ("d/e", 0, 0), ("d/e/new", 1, 2), ("d/f", 0, 0)];
+        assert_eq!(merge(list, &[], there), "<d <d/e <d/e/new -d/a -d/f");
+        // Where the outer one was made again it is not brought.
+        assert_eq!(merge(list, &[("d", 0, 0)], there), "<d/e <d/e/new -d/a -d/f");
     }
 
     #[test]

@@ -204,6 +204,33 @@ fn a_deletion_on_the_host_spares_what_a_build_is_writing() {
 }
 
 #[test]
+fn what_is_new_in_a_directory_that_was_deleted_comes_home() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    step(lab, &env, "mkdir -p d/e; echo old > d/a; echo old > d/e/a");
+    // Deleted while a build is about to write there.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script =
+        format!("wget -q -O /dev/null http://127.0.0.1:{port}/ || :\necho new > d/e/new; ls d");
+    let file = write_recipe(&env, "waits", &script);
+    let text = fs_err::read_to_string(env.work().join(&file)).unwrap();
+    env.write(&file, text.replace("- busybox", "- busybox\n      - wget"));
+    let mut waiting = lab.build(&env, &file);
+    let waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (connection, _) = listener.accept().unwrap();
+    drop(listener);
+    fs_err::remove_dir_all(host(&env, "d")).unwrap();
+    drop(connection);
+    success(&env, &waiting.wait_with_output().unwrap());
+    assert_eq!(content(&env, "waits-1.0.0-r0", "out"), "a\ne\n");
+    assert_eq!(read(&env, "d/e/new").unwrap(), "new\n");
+    assert_eq!((read(&env, "d/a"), read(&env, "d/e/a")), (None, None));
+    // And the mount follows.
+    assert_eq!(step(lab, &env, "find d -type f"), "d/e/new\n");
+}
+
+#[test]
 fn two_builds_at_once_share_one_directory() {
     let Some(lab) = Lab::find() else { return };
     // Once where the directory is there, once where both make it.
