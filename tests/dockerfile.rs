@@ -178,7 +178,11 @@ fn caches_are_for_steps_that_use_them() {
             step(3, "clean", "git clean -fdx .\n"),
             step(4, "mixed", "apk add x; pip3 install y\n"),
             step(5, "empty", "\n"),
+            step(6, "makes", "mkdir .cargo go && cargo build\n"),
+            step(7, "prepares", "mkdir -p .cargo\necho x > .cargo/config\ncargo build\n"),
+            step(8, "named", "cp -r $TOP /x\n"),
         ];
+        plan.environment.variables.insert("TOP".to_owned(), "/home/build".to_owned());
         let options = Options { cache_choice: choice, ..options() };
         let text = spec(&plan, programs, &options).text;
         let lines = text.lines().filter(|line| line.starts_with("# cache mounts"));
@@ -333,6 +337,20 @@ fn custom_mounts_are_on_every_step_but_not_in_a_workspace_that_is_data() {
     assert_eq!(count(&options, "melange-go-mod-cache"), 0);
     options.cache_choice = CacheChoice::All;
     assert_eq!((count(&options, "mine"), count(&options, "gems")), (4, 4));
+}
+
+#[test]
+fn a_custom_mount_is_kept_from_a_step_that_makes_its_directory() {
+    let count = |script: &str| {
+        let mut plan = plan();
+        plan.steps.push(step(1, "build", script));
+        let mut options = options();
+        let maven = CacheMount::custom("mine", "/home/build/.m2/repository", Sharing::Shared);
+        options.cache_mounts.push(maven);
+        spec(&plan, &["go"], &options).text.matches("id=mine,target=").count()
+    };
+    assert_eq!(count("mkdir .m2\n"), 0);
+    assert_eq!(count("mkdir -p .m2\nmkdir go\n"), 1);
 }
 
 #[test]

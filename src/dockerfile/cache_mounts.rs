@@ -10,7 +10,7 @@ use crate::cache::{CacheMount, Group};
 use crate::plan::Step;
 
 use super::around_mounts::below_workspace;
-use super::workspace_data;
+use super::workspace_data::{self, Script};
 use super::{CacheChoice, Environment, Options};
 
 /// What the rule says about one step.
@@ -20,6 +20,8 @@ pub(super) struct Decision<'a> {
     pub(super) mounts: Vec<&'a CacheMount>,
     /// For the built-in ones.
     reason: Reason,
+    /// Groups that the script does without, because of a command.
+    kept: Vec<(Group, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +60,15 @@ impl fmt::Display for Reason {
 impl fmt::Display for Decision<'_> {
     /// A line for the spec's comments.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.reason)?;
+        match &self.reason {
+            Reason::Programs(programs) if programs.is_empty() && !self.kept.is_empty() => {
+                write!(f, "none")?;
+            }
+            reason => write!(f, "{reason}")?,
+        }
+        for (group, command) in &self.kept {
+            write!(f, "; without {group} (to `{command}` its directories would matter)")?;
+        }
         let custom = self.mounts.iter().filter(|mount| mount.group == Group::Custom);
         let ids: Vec<&str> = custom.map(|mount| mount.id.as_str()).collect();
         if !ids.is_empty() && !matches!(self.reason, Reason::All) {
@@ -81,40 +91,63 @@ impl fmt::Display for Decision<'_> {
 /// 5. for go, whose directory has a name that a Python package could have: the script builds no
 ///    Python project.
 ///
-/// Mounts of the command line go to every step; those inside the workspace as far as 3 allows.
+/// 6. it matters to no command of the script whether a target of the group, or a directory around
+///    it, is there (`mkdir .cargo`, `git clone URL go`, `ln -s x go`, `[ -d .cache ]`:
+///    `workspace_data.rs`); to `mkdir -p .cargo` it does not.
+///
+/// Mounts of the command line go to every step; those inside the workspace as far as 3 and 6 allow.
 /// `all` asks nothing of this, and `none` leaves those of the command line.
 pub(super) fn decide<'a>(
     step: &Step,
     environment: &Environment,
-    configured: &'a [CacheMount],
-    choice: CacheChoice,
+    own: &IndexMap<String, String>,
+    options: &'a Options,
 ) -> Decision<'a> {
+    let (configured, choice) = (&options.cache_mounts, options.cache_choice);
     if choice == CacheChoice::All {
-        return Decision { mounts: one_per_target(configured.iter()), reason: Reason::All };
+        let mounts = one_per_target(configured.iter());
+        return Decision { mounts, reason: Reason::All, kept: Vec::new() };
     }
     let targets: Vec<&str> = configured.iter().map(|mount| mount.target.as_str()).collect();
-    let data = workspace_data::find(&step.script, &step.working_directory, &targets);
+    let script = script(step, own);
+    let data = script.takes_workspace(&targets);
+    let met = |mount: &CacheMount| script.meets_mounts(&[mount.target.as_str()]);
     let custom = |mount: &CacheMount| {
-        mount.group == Group::Custom && (data.is_none() || below_workspace(&mount.target).is_none())
+        mount.group == Group::Custom
+            && (below_workspace(&mount.target).is_none() || data.is_none() && met(mount).is_none())
     };
     let exception = match choice {
         CacheChoice::None => Some(Reason::Off),
         _ => exception(step, configured, data.as_deref()),
     };
     let mut programs: IndexMap<Group, String> = IndexMap::new();
+    let mut kept: IndexMap<Group, String> = IndexMap::new();
     if exception.is_none() {
-        for group in configured.iter().map(|mount| mount.group) {
+        for mount in configured {
+            let group = mount.group;
             if let Some(program) = installed(group, environment)
                 && suits(group, &step.script)
             {
                 programs.insert(group, program);
+                kept.extend(met(mount).map(|command| (group, command)));
             }
         }
+        programs.retain(|group, _| !kept.contains_key(group));
     }
     let given = |mount: &&CacheMount| custom(mount) || programs.contains_key(&mount.group);
     let mounts = one_per_target(configured.iter().filter(given));
     let reason = exception.unwrap_or_else(|| Reason::Programs(programs.into_iter().collect()));
-    Decision { mounts, reason }
+    Decision { mounts, reason, kept: kept.into_iter().collect() }
+}
+
+/// What a step runs, with the variables that it has.
+fn script<'a>(step: &'a Step, own: &'a IndexMap<String, String>) -> Script<'a> {
+    let variables = own.iter().chain(&step.variables);
+    Script {
+        text: &step.script,
+        working_directory: &step.working_directory,
+        variables: variables.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
+    }
 }
 
 /// 4 and 5 of the rule.

@@ -11,6 +11,7 @@ mod cache_mounts;
 mod capabilities;
 mod error;
 mod host_cache;
+mod places;
 mod quote;
 mod render;
 mod shell_words;

@@ -82,9 +82,7 @@ fn steps(
     for (index, step) in plan.steps.iter().enumerate() {
         let number = format!("{:0width$}", index + 1);
         let stage = format!("step-{number}");
-        let options = shared.options;
-        let decision =
-            cache_mounts::decide(step, environment, &options.cache_mounts, options.cache_choice);
+        let decision = cache_mounts::decide(step, environment, shared.own, shared.options);
         let needed = around_mounts::parents(&decision.mounts);
         let mut leftovers: Vec<String> = present.difference(&needed).cloned().collect();
         leftovers.reverse();

@@ -2,13 +2,16 @@
 //!
 //! Part of stage 3, for `workspace_data.rs`. Quotes are the trap: a separator inside quotes may be
 //! data (`tar --exclude='a;b' -c .`) or a program (`sh -c 'cd x; cp -r . y'`). So a script is cut
-//! both ways, and what either cut shows counts.
+//! both ways, and what either cut shows counts. The cut that heeds quotes is the shell's own, as far
+//! as this goes: it has neither comments nor here-documents, and quoted patterns match nothing.
 
 /// A command: what stands before its program, its words without quotes, and what ended it.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) assignments: Vec<(String, String)>,
     pub(super) words: Vec<String>,
+    /// The files that its output goes to.
+    pub(super) files: Vec<String>,
     /// Whether something else reads what it says: a pipe, a file, or the command around it.
     pub(super) read: bool,
     /// Whether it surely runs, and in the shell of the script: it is in no condition, loop,
@@ -16,6 +19,15 @@ pub(super) struct Command {
     pub(super) sure: bool,
     /// Whether separators inside quotes are part of it.
     pub(super) whole: bool,
+}
+
+impl Command {
+    /// As it is shown to a person: its beginning.
+    pub(super) fn shown(&self) -> String {
+        let plain = |char| LITERAL.iter().find(|(_, literal)| *literal == char);
+        let text = self.words.join(" ");
+        text.chars().map(|char| plain(char).map_or(char, |(plain, _)| *plain)).take(60).collect()
+    }
 }
 
 /// Words that may stand before a command.
@@ -35,15 +47,73 @@ pub(super) fn commands(script: &str) -> [Vec<Command>; 2] {
         lines.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     let text = lines.join("\n");
     let mut text = text.replace("\\;", " ");
-    for current in ["$(pwd -P)", "$(pwd)", "`pwd`"] {
+    for current in ["$(pwd -P)", "$(pwd)", "`pwd`", "$(realpath .)", "$(readlink -f .)"] {
         text = text.replace(current, "$PWD");
     }
-    // What a here-document holds can't be told from what runs.
-    let document = text.contains("<<");
     [false, true].map(|quotes| {
+        let without = if quotes { without_documents(&text) } else { None };
+        // What a here-document holds can't be told from what runs.
+        let document = without.is_none() && text.contains("<<");
+        let text = without.as_ref().unwrap_or(&text);
         let mut reading = Reading { nested: usize::from(document), before: '\n', whole: quotes };
-        cut(&text, quotes).into_iter().filter_map(|piece| reading.command(piece)).collect()
+        cut(text, quotes).into_iter().filter_map(|piece| reading.command(piece)).collect()
     })
+}
+
+/// The script without what here-documents hold; `None` where one does not end.
+fn without_documents(text: &str) -> Option<String> {
+    let mut kept = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        kept.push(line);
+        for (at, _) in line.match_indices("<<") {
+            let rest = &line[at + 2..];
+            if rest.starts_with('<') || line[..at].ends_with('<') {
+                continue;
+            }
+            let word = rest.trim_start_matches('-').trim_start();
+            let end = word.find(|c: char| c.is_whitespace() || "|&;<>()".contains(c));
+            let end = word[..end.unwrap_or(word.len())].replace(['"', '\'', '\\'], "");
+            // A shift, in arithmetic: no word that ends a document.
+            if end.is_empty() || end.starts_with(|c: char| c.is_ascii_digit() || c == '$') {
+                continue;
+            }
+            lines.by_ref().find(|line| line.trim() == end)?;
+        }
+    }
+    Some(kept.join("\n"))
+}
+
+/// Characters of patterns, and what stands for them where they are quoted.
+const LITERAL: [(char, char); 3] = [('*', '\u{1}'), ('?', '\u{2}'), ('[', '\u{3}')];
+
+fn literal(char: char) -> char {
+    LITERAL.iter().find(|(pattern, _)| *pattern == char).map_or(char, |(_, literal)| *literal)
+}
+
+/// The words of a command as the shell has them, without quotes.
+fn quoted_words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut open = None;
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match (open, char) {
+            (Some(by), _) if char == by => open = None,
+            (None, '"' | '\'') => {
+                open = Some(char);
+                word.get_or_insert_default();
+            }
+            (None, _) if char.is_whitespace() => words.extend(word.take()),
+            (None | Some('"'), '\\') => {
+                word.get_or_insert_default().extend(chars.next().map(literal));
+            }
+            (Some(_), _) => word.get_or_insert_default().push(literal(char)),
+            _ => word.get_or_insert_default().push(char),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 /// Where in a script one is.
@@ -61,7 +131,15 @@ fn cut(text: &str, quotes: bool) -> Vec<(String, char)> {
     let mut piece = String::new();
     let mut open = None;
     let mut escaped = false;
+    let mut comment = false;
+    let mut before = '\n';
     for char in text.chars() {
+        comment &= char != '\n';
+        comment |= quotes && open.is_none() && char == '#' && before.is_whitespace();
+        before = char;
+        if comment {
+            continue;
+        }
         let quote = matches!(char, '"' | '\'') && !escaped;
         match open {
             Some(by) if quote && by == char => open = None,
@@ -84,7 +162,7 @@ impl Reading {
     fn command(&mut self, (text, end): (String, char)) -> Option<Command> {
         let sure = self.nested == 0 && matches!(self.before, '\n' | ';') && end != '|';
         self.before = end;
-        let command = command(&text, end);
+        let command = command(&text, end, self.whole);
         let all: Vec<&str> = text.split_whitespace().collect();
         let opens = all.iter().filter(|word| OPENING.contains(word)).count();
         let opens = opens + usize::from(end == '(');
@@ -95,12 +173,18 @@ impl Reading {
     }
 }
 
-fn command(text: &str, end: char) -> Option<Command> {
+fn command(text: &str, end: char, whole: bool) -> Option<Command> {
     let mut assignments = Vec::new();
     let mut words = Vec::new();
+    let mut files = Vec::new();
     let mut read = matches!(end, '|' | ')' | '`');
-    let mut file_follows = false;
-    for word in text.split_whitespace().map(|word| word.replace(['"', '\''], "")) {
+    let mut file_follows = None;
+    let plain = |word: &str| word.replace(['"', '\''], "");
+    let all = match whole {
+        true => quoted_words(text),
+        false => text.split_whitespace().map(plain).collect(),
+    };
+    for word in all {
         if words.is_empty() {
             if BEFORE.contains(&word.as_str()) {
                 continue;
@@ -112,14 +196,20 @@ fn command(text: &str, end: char) -> Option<Command> {
                 continue;
             }
         }
-        if std::mem::take(&mut file_follows) {
+        if let Some(writes) = file_follows.take() {
+            files.extend(Some(word).filter(|_| writes));
             continue;
         }
         if let Some((number, file)) = word.split_once(['<', '>'])
             && number.chars().all(|c| c.is_ascii_digit())
         {
-            read |= word.contains('>');
-            file_follows = file.trim_start_matches(['<', '>']).is_empty();
+            let writes = word.contains('>');
+            read |= writes;
+            let file = file.trim_start_matches(['<', '>', '|']);
+            match file.is_empty() {
+                true => file_follows = Some(writes),
+                false => files.extend(Some(file.to_owned()).filter(|_| writes)),
+            }
             continue;
         }
         words.push(word);
@@ -127,6 +217,7 @@ fn command(text: &str, end: char) -> Option<Command> {
     (!words.is_empty() || !assignments.is_empty()).then_some(Command {
         assignments,
         words,
+        files,
         read,
         sure: false,
         whole: false,
@@ -184,6 +275,20 @@ mod tests {
         assert!(words("a \\\n b").contains(&"a b".to_owned()));
         // A quote that is never closed hides nothing: the other reading is there.
         assert!(words("echo don't\ncp -r . x").contains(&"cp -r . x".to_owned()));
+    }
+
+    #[test]
+    fn the_cut_that_heeds_quotes_is_the_shells() {
+        let [_, whole] = commands(
+            "cat > 'a b' <<'E'\ndon't\nE\nx \"*\" \\* * a'?'b 2>&1 # don't\ny >> out <<-F\n* b\n\tF\nz",
+        );
+        let words: Vec<_> = whole.iter().map(|command| command.words.join("|")).collect();
+        // The `1` of `2>&1` is a piece of its own.
+        assert_eq!(words, ["cat", "x|\u{1}|\u{1}|*|a\u{2}b", "1", "y", "z"]);
+        let files: Vec<_> = whole.iter().flat_map(|command| &command.files).collect();
+        assert_eq!(files, ["a b", "out"]);
+        assert_eq!(whole[1].shown(), "x * * * a?b");
+        assert!(whole.last().unwrap().sure);
     }
 
     #[test]

@@ -1,71 +1,99 @@
 //! Whether a script treats the workspace's root, or a cache in it, as data: copies, packs, lists,
-//! rewrites or cleans it.
+//! rewrites or cleans it; and whether it makes or looks for a directory that a mount needs.
 //!
 //! Part of stage 3, for the rule in `cache_mounts.rs`. Cache mounts lie inside the workspace, and
-//! such a script would find them there. This looks at words (`shell_words.rs`) and does not run the
-//! shell's grammar; where it is not sure it says yes, which costs a cache and never a build. What a
-//! script calls (a `Makefile`, a variable that something computes) it does not see.
+//! such a script would find them there. This looks at words (`shell_words.rs`) as places
+//! (`places.rs`) and does not run the shell's grammar; where it is not sure it says yes, which costs
+//! a cache and never a build: a program that it does not know takes as data what its operands name.
+//! What a script calls (a `Makefile`, a variable that something computes) it does not see.
 //!
 //! Left out on purpose: `git status`. It lists mounts, but the workspace always has files that git
 //! does not know (`.melange.gcc.spec`), so that a tree is no dirtier with mounts than without.
 
+use std::collections::BTreeSet;
+
+use super::places::{self, Places};
 use super::shell_words::{self, Command};
 
 /// The directory in which sources are checked out and steps start.
 pub(super) const WORKSPACE: &str = "/home/build";
 
-/// The variables that name a cache's directory, by where that is below the workspace.
-const VARIABLES: [(&str, &str); 8] = [
-    ("GOPATH", "go"),
-    ("GOMODCACHE", "go/pkg/mod"),
-    ("GOCACHE", ".cache/go-build"),
-    ("PIP_CACHE_DIR", ".cache/pip"),
-    ("NPM_CONFIG_CACHE", ".npm"),
-    ("npm_config_cache", ".npm"),
-    ("CARGO_HOME", ".cargo"),
-    ("CCACHE_DIR", ".ccache"),
-];
+/// A script and what decides what its words mean.
+#[derive(Clone, Debug)]
+pub(super) struct Script<'a> {
+    pub(super) text: &'a str,
+    pub(super) working_directory: &'a str,
+    /// The recipe's, and the step's.
+    pub(super) variables: Vec<(&'a str, &'a str)>,
+}
 
-/// The first command of the script that does, as it would be shown to a person. `targets` are where
-/// the mounts would be.
-pub(super) fn find(script: &str, working_directory: &str, targets: &[&str]) -> Option<String> {
-    let directory = working_directory.trim_end_matches('/');
-    let above = WORKSPACE == directory || WORKSPACE.starts_with(&format!("{directory}/"));
-    let below = |target: &&str| Some(target.strip_prefix(WORKSPACE)?.trim_matches('/').to_owned());
-    let targets: Vec<String> = targets.iter().filter_map(below).collect();
-    shell_words::commands(script).iter().find_map(|commands| {
-        let mut places = Places { at_root: true, targets: targets.clone(), aliases: Vec::new() };
-        places.aliases = aliases(commands, &places);
-        let changes = |command: &Command| {
-            command
-                .words
-                .first()
-                .is_some_and(|word| matches!(word.as_str(), "cd" | "pushd" | "popd"))
-        };
-        // Unless it is sure where the script goes, it may be anywhere.
-        let strays = |command: &Command| {
-            changes(command) && !command.sure && !matches!(heading(command, &places), Heading::Down)
-        };
-        let lost = commands.iter().any(strays);
-        places.at_root = above || lost;
-        commands.iter().find_map(|command| {
-            if changes(command) && !lost && command.sure {
-                match heading(command, &places) {
-                    Heading::Down => places.at_root = false,
-                    Heading::Anywhere => places.at_root = true,
-                    Heading::Nowhere => {}
-                }
+impl Script<'_> {
+    /// The first command that takes the workspace as data, as it would be shown to a person.
+    /// `targets` are where the mounts would be.
+    pub(super) fn takes_workspace(&self, targets: &[&str]) -> Option<String> {
+        self.first(targets, takes)
+    }
+
+    /// The first command for which it matters whether these targets, or directories around them,
+    /// are there.
+    pub(super) fn meets_mounts(&self, targets: &[&str]) -> Option<String> {
+        let mut made = BTreeSet::new();
+        self.first(targets, |command, places| meets_mounts(command, places, &mut made))
+    }
+
+    fn first(
+        &self,
+        targets: &[&str],
+        mut is: impl FnMut(&Command, &Places) -> bool,
+    ) -> Option<String> {
+        let commands = shell_words::commands(self.text);
+        commands.iter().find_map(|commands| {
+            let variables = self.variables.iter().copied();
+            let mut places = Places::new(self.working_directory, targets, variables);
+            // What a variable holds may be used above where it is set: in a function.
+            let lost = commands.iter().any(|c| changes(c) && !c.sure && !places.goes_down(c));
+            let mut before = places.clone();
+            for command in commands {
+                walk(command, &mut before, lost);
             }
-            takes(command, &places).then(|| command.words.join(" ").chars().take(60).collect())
+            places.know(&before);
+            commands.iter().find_map(|command| {
+                walk(command, &mut places, lost);
+                is(command, &places).then(|| command.shown())
+            })
         })
-    })
+    }
+}
+
+fn changes(command: &Command) -> bool {
+    let program = command.words.first();
+    program.is_some_and(|word| matches!(word.as_str(), "cd" | "pushd" | "popd"))
+}
+
+/// What a command does to places. Unless it is sure where the script goes, it may be anywhere all
+/// the time.
+fn walk(command: &Command, places: &mut Places, lost: bool) {
+    if lost {
+        places.lose();
+    } else if changes(command) {
+        places.change(command);
+    }
+    for (name, value) in &command.assignments {
+        places.assign(name, value);
+    }
 }
 
 /// Programs whose arguments are a command.
-const WRAPPERS: [&str; 12] = [
-    "env", "fakeroot", "nice", "nohup", "setpriv", "stdbuf", "su", "sudo", "timeout", "vr",
-    "xargs", "busybox",
+const WRAPPERS: [&str; 13] = [
+    "env", "fakeroot", "nice", "nohup", "nproc", "setpriv", "stdbuf", "su", "sudo", "timeout",
+    "vr", "xargs", "busybox",
 ];
+
+/// Programs that build in the directory that they are given, or do no more than name it, look at a
+/// name, or put something there.
+const HARMLESS: &str = "R Rscript ar autoreconf bundle c++ cabal cargo case cc cd clang clang++ cmake cp dirname \
+     echo export g++ gcc go install javac ld let ln make meson mkdir ninja npm patch pip pnpm \
+     popd printf pushd python readlink realpath test unzip yarn";
 
 /// Whether a command takes the workspace as data. Every word of it may be the program: after
 /// `sudo`, `timeout 60`, `xargs`, `sh -c` … Where quotes hold separators, a word is not looked at
@@ -80,121 +108,50 @@ fn takes(command: &Command, places: &Places) -> bool {
     let anywhere = !command.whole || wraps;
     let starts = if anywhere { words.len() } else { words.len().min(1) };
     (0..starts).any(|at| takes_data(&words[at..], command.read, places))
+        || command.whole && unknown_takes_data(&words, places)
 }
 
-/// Where a `cd` goes.
-#[derive(Debug)]
-enum Heading {
-    /// To a directory that is not the workspace's root and has nothing to do with a cache.
-    Down,
-    /// Where it was.
-    Nowhere,
-    /// To the root, or where only the running shell knows.
-    Anywhere,
-}
-
-fn heading(command: &Command, places: &Places) -> Heading {
-    let to = match command.words.as_slice() {
-        [program, to, ..] if program == "cd" => to.as_str(),
-        _ => return Heading::Anywhere,
-    };
-    let relative = !to.starts_with(['/', '$', '~', '-']);
-    match places.below(to) {
-        Some(path) if path.is_empty() && relative && !to.contains("..") => Heading::Nowhere,
-        Some(_) if places.is_data(to) || to.contains("..") || to.contains(['*', '?', '[']) => {
-            Heading::Anywhere
-        }
-        Some(_) => Heading::Down,
-        None if to.starts_with('/') => Heading::Down,
-        None => Heading::Anywhere,
+/// Whether a program that is not known to be harmless is given the workspace, or any program all
+/// that is in it. Only the shell's own reading tells operands from text.
+fn unknown_takes_data(words: &[String], places: &Places) -> bool {
+    let begin = words.iter().position(|word| {
+        !(WRAPPERS.contains(&word.as_str())
+            || word.starts_with('-')
+            || word.contains('=')
+            || word.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    let [program, arguments @ ..] = &words[begin.unwrap_or(words.len())..] else { return false };
+    let everything = |word: &String| places::is_everything(word) && places.is_data(word);
+    let name = base(program);
+    // Patterns of these are no files.
+    if matches!(name, "case" | "[[" | "expr" | "let" | "for") {
+        return false;
     }
-}
-
-/// Variables of the script that hold the workspace's root: `SRC=$PWD`.
-fn aliases(commands: &[Command], places: &Places) -> Vec<String> {
-    let assigned = commands.iter().flat_map(|command| &command.assignments);
-    assigned
-        .filter(|(_, value)| places.below(value).is_some_and(|path| path.is_empty()))
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-/// What words mean as places.
-#[derive(Debug)]
-struct Places {
-    /// Whether the script works in the workspace's root, or may.
-    at_root: bool,
-    /// Where mounts are, below the workspace.
-    targets: Vec<String>,
-    aliases: Vec<String>,
-}
-
-impl Places {
-    /// Whether a word names the root, everything in it, or a directory that holds a cache.
-    fn is_data(&self, word: &str) -> bool {
-        shell_words::alternatives(word).iter().any(|word| {
-            self.below(word).is_some_and(|path| {
-                path.is_empty() || self.targets.iter().any(|target| meets(&path, target))
-            })
-        })
+    if arguments.iter().any(everything) {
+        return true;
     }
-
-    /// The path below the workspace that a word may name: empty for the root and what lies above.
-    fn below(&self, word: &str) -> Option<String> {
-        let mut path = word;
-        while let Some(shorter) = path.strip_suffix("/.").or_else(|| path.strip_suffix('/')) {
-            path = shorter;
-        }
-        if path.is_empty() {
-            return word.starts_with('/').then(String::new);
-        }
-        if path.starts_with('/') {
-            if WORKSPACE.starts_with(&format!("{path}/")) {
-                return Some(String::new());
-            }
-            let rest = path.strip_prefix(WORKSPACE)?;
-            return (rest.is_empty() || rest.starts_with('/')).then(|| clean(rest));
-        }
-        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-        let name = first.strip_prefix('$').map(|name| name.trim_matches(['{', '}']));
-        let prefix = match (first, name) {
-            ("~", _) | (_, Some("HOME")) => "",
-            (_, Some(name)) if self.aliases.iter().any(|alias| alias == name) => "",
-            (_, Some("PWD" | "OLDPWD")) => return self.at_root.then(|| clean(rest)),
-            (_, Some(name)) => VARIABLES.iter().find(|(known, _)| *known == name)?.1,
-            _ => return self.at_root.then(|| clean(path)),
-        };
-        Some(clean(&format!("{prefix}/{rest}")))
+    let versioned = name.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let is_in = |list: &str, name: &str| list.split(' ').any(|word| word == name);
+    if is_in(HARMLESS, versioned) || is_in(KNOWN, name) || name.starts_with('$') {
+        return false;
     }
+    // A bare name may be anything.
+    let named = |word: &&String| word.starts_with(['.', '$', '~']) || word.contains('/');
+    arguments.iter().filter(named).any(|word| word.trim_matches('/') != "" && places.is_data(word))
 }
 
-/// A relative path without `.` and `..`, cut where a pattern takes everything.
-fn clean(path: &str) -> String {
-    // Seen from the workspace, `../build` is the workspace.
-    let path = path
-        .strip_prefix("../build")
-        .filter(|rest| !rest.starts_with(|c| c != '/'))
-        .unwrap_or(path);
-    let parts = path.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
-    let known =
-        parts.take_while(|part| !matches!(*part, "*" | "**" | ".*" | "?*" | ".[!.]*" | ".??*"));
-    known.collect::<Vec<_>>().join("/")
-}
-
-/// Whether one path (which may have patterns) is the other, above it, or below it.
-fn meets(path: &str, target: &str) -> bool {
-    path.split('/')
-        .zip(target.split('/'))
-        .all(|(pattern, name)| shell_words::matches(pattern, name))
+/// A program's name without its directory.
+fn base(program: &str) -> &str {
+    program.rsplit('/').next().unwrap_or_default()
 }
 
 fn takes_data(command: &[String], read: bool, places: &Places) -> bool {
     let [program, arguments @ ..] = command else { return false };
-    let program = program.rsplit('/').next().unwrap_or_default();
+    let program = base(program);
     let operands: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
     let any = |operands: &[&str]| operands.iter().any(|operand| places.is_data(operand));
-    let here = |operands: &[&str]| places.at_root && operands.is_empty() || any(operands);
+    let here = |operands: &[&str]| places.at_root() && operands.is_empty() || any(operands);
     let sources = match operands.split_last() {
         // `-t DIR` and `--target-directory` name the destination first.
         Some(_) if has_flag(arguments, 't', "--target-directory") => &operands[..],
@@ -204,21 +161,19 @@ fn takes_data(command: &[String], read: bool, places: &Places) -> bool {
     match program {
         "find" => find_paths(arguments).iter().any(|path| places.is_data(path)),
         "git" => git_takes_data(arguments, places),
-        "tar" | "bsdtar" => !extracts(arguments) && any(&operands),
-        "zip" | "7z" | "7za" | "pax" | "cpio" | "mksquashfs" | "gofmt" | "goimports" => {
-            any(&operands)
-        }
+        "tar" | "bsdtar" | "gtar" => !extracts(arguments) && any(&operands),
+        "zip" | "7z" | "7za" | "7zz" | "pax" | "cpio" | "mksquashfs" | "gofmt" | "goimports"
+        | "jar" => any(&operands),
         "du" | "tree" => here(&operands),
         "cp" => is_recursive(arguments) && any(sources),
         "mv" | "rsync" => any(sources),
-        "rm" | "chmod" | "chown" | "chgrp" | "grep" | "egrep" | "fgrep" | "diff" => {
-            is_recursive(arguments) && any(&operands)
+        "grep" | "egrep" | "fgrep" | "rg" if command[0] == "rg" || is_recursive(arguments) => {
+            any(&operands) || places.at_root() && greps_here(arguments)
         }
+        "rm" | "chmod" | "chown" | "chgrp" | "diff" => is_recursive(arguments) && any(&operands),
         "ls" => (read || has_flag(arguments, 'R', "--recursive")) && here(&operands),
         "for" => {
-            let all = |word: &&str| {
-                *word != "/" && places.below(word).is_some_and(|path| path.is_empty())
-            };
+            let all = |word: &&str| *word != "/" && places.is_root(word);
             operands.get(1) == Some(&"in") && operands[2..].iter().any(all)
         }
         "go" => cleans(arguments, &["clean"], &["-cache", "-modcache", "-fuzzcache"]),
@@ -228,10 +183,20 @@ fn takes_data(command: &[String], read: bool, places: &Places) -> bool {
         }
         "cargo" => matches!(operands.first(), Some(&("package" | "publish"))),
         "pip" | "pip3" => cleans(arguments, &["cache"], &["purge", "remove"]),
+        "python" | "python3" => {
+            let module = arguments.iter().skip_while(|word| *word != "-m").nth(1);
+            let walks =
+                |module: &String| matches!(module.as_str(), "tarfile" | "zipfile" | "compileall");
+            module.is_some_and(walks) && any(&operands)
+        }
         "ccache" => has_flag(arguments, 'C', "--clear"),
         _ => false,
     }
 }
+
+/// Programs that [`takes_data`] and the rule in `cache_mounts.rs` know.
+const KNOWN: &str = ". 7z 7za 7zz [ apk bsdtar ccache chgrp chmod chown cpio diff du egrep fgrep find git \
+     gpep grep gtar jar ls mv pax rm rsync set source tar tree uv zip";
 
 /// Whether a cache is told to empty itself, for everyone: `go clean -modcache`.
 fn cleans(arguments: &[String], command: &[&str], how: &[&str]) -> bool {
@@ -274,6 +239,25 @@ fn git_takes_data(arguments: &[String], places: &Places) -> bool {
     }
 }
 
+/// Whether a recursive `grep` is given no path.
+fn greps_here(arguments: &[String]) -> bool {
+    let mut pattern = false;
+    let mut paths = 0;
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "-e" | "-f" | "--regexp" | "--file" => pattern = rest.next().is_some(),
+            "-A" | "-B" | "-C" | "-m" | "-g" | "-t" | "--include" | "--exclude"
+            | "--exclude-dir" => drop(rest.next()),
+            flag if flag.starts_with('-') => {
+                pattern |= flag.starts_with("--regexp=") || flag.starts_with("--file=");
+            }
+            _ => paths += 1,
+        }
+    }
+    paths <= usize::from(!pattern)
+}
+
 /// Whether `tar` unpacks: then its directory is where to, not what.
 fn extracts(arguments: &[String]) -> bool {
     let bundled =
@@ -295,6 +279,76 @@ fn has_flag(arguments: &[String], short: char, long: &str) -> bool {
     })
 }
 
+/// Whether it matters to a command that a directory around a mount is there: it makes one of that
+/// name, removes it, moves something to it, or asks for it. `made` are those that the script makes
+/// in a way to which it does not matter.
+fn meets_mounts(command: &Command, places: &Places, made: &mut BTreeSet<Vec<String>>) -> bool {
+    let there = |word: &str| {
+        let paths = places.around_mounts(word);
+        paths.iter().any(|path| !made.iter().any(|made| made.starts_with(path)))
+    };
+    let starts = if command.whole { command.words.len().min(1) } else { command.words.len() };
+    let meets = command.files.iter().any(|file| there(file))
+        || (0..starts).any(|at| {
+            let removed = |word: &str| !places.around_mounts(word).is_empty();
+            minds(&command.words[at..], at == 0, &there, &removed)
+        });
+    if let [program, arguments @ ..] = command.words.as_slice()
+        && command.sure
+        && makes_parents(base(program), arguments)
+    {
+        made.extend(arguments.iter().flat_map(|word| places.resolve(word)));
+    }
+    meets
+}
+
+fn makes_parents(program: &str, arguments: &[String]) -> bool {
+    program == "mkdir" && has_flag(arguments, 'p', "--parents")
+        || program == "install" && has_flag(arguments, 'd', "--directory")
+}
+
+fn minds(
+    words: &[String],
+    first: bool,
+    there: &impl Fn(&str) -> bool,
+    removed: &impl Fn(&str) -> bool,
+) -> bool {
+    let [program, arguments @ ..] = words else { return false };
+    let program = base(program);
+    let operands: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+    let last = || operands.last().is_some_and(|word| there(word));
+    let named = |path: &&str| there(base(path.trim_end_matches('/').trim_end_matches(".git")));
+    let output = || {
+        let flag = |word: &str| matches!(word, "-o" | "-O" | "--output" | "--out");
+        first && arguments.windows(2).any(|pair| flag(&pair[0]) && there(&pair[1]))
+    };
+    match program {
+        "mkdir" => !makes_parents(program, arguments) && operands.iter().any(|word| there(word)),
+        "rm" | "rmdir" | "unlink" => operands.iter().any(|word| removed(word)),
+        "mv" | "cp" | "rsync" => last(),
+        "install" => !makes_parents(program, arguments) && last(),
+        "ln" if operands.len() == 1 => operands.first().is_some_and(named),
+        "ln" => last(),
+        "git" | "hg" => match operands.iter().position(|word| matches!(*word, "clone" | "add")) {
+            Some(at) if operands[at] == "clone" => {
+                operands[at + 1..].iter().any(|word| there(word))
+                    || operands.last().is_some_and(named)
+            }
+            Some(_) => {
+                operands.iter().any(|word| matches!(*word, "worktree" | "submodule")) && last()
+            }
+            None => false,
+        },
+        "test" | "[" | "[[" if first => arguments
+            .windows(2)
+            .any(|pair| pair[0].len() == 2 && pair[0].starts_with('-') && there(&pair[1])),
+        "ls" | "stat" | "touch" | "readlink" => operands.iter().any(|word| there(word)),
+        "grep" | "egrep" | "fgrep" | "find" | "set" => false,
+        _ => output(),
+    }
+}
+
 /// Whether a script builds a Python project in the directory where it works.
 ///
 /// setuptools takes a directory whose name could be a package's for one: `go`, in which Go's module
@@ -302,7 +356,7 @@ fn has_flag(arguments: &[String], short: char, long: &str) -> bool {
 pub(super) fn builds_python(script: &str) -> bool {
     let builds = |words: &[String]| {
         let [program, arguments @ ..] = words else { return false };
-        let program = program.rsplit('/').next().unwrap_or_default();
+        let program = base(program);
         let has = |names: &[&str]| arguments.iter().any(|word| names.contains(&word.as_str()));
         let here = || arguments.iter().any(|word| word.starts_with(['.', '/', '$']));
         match program.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()) {

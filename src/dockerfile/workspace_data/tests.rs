@@ -12,8 +12,13 @@ const TARGETS: [&str; 7] = [
     "/home/build/.ccache",
 ];
 
-fn found(script: &str, directory: &str) -> Option<String> {
-    find(script, directory, &TARGETS)
+fn script<'a>(text: &'a str, working_directory: &'a str) -> Script<'a> {
+    let variables = vec![("TOP_OF_RECIPE", "/home/build"), ("PART_OF_RECIPE", "/home/build/part")];
+    Script { text, working_directory, variables }
+}
+
+fn found(text: &str, directory: &str) -> Option<String> {
+    script(text, directory).takes_workspace(&TARGETS)
 }
 
 #[test]
@@ -101,6 +106,178 @@ fn quotes_and_detours_hide_nothing() {
 }
 
 #[test]
+fn roots_by_other_names_are_found() {
+    for script in [
+        "grep -rl foo | xargs sed -i s/a/b/",
+        "sed -i s/a/b/ $(grep -rl foo)",
+        "egrep -R foo > list",
+        "grep -r -e foo",
+        "rg foo",
+        "cd src\nfind .. -type f",
+        "cd src; cp -r ../. /x",
+        "cd src\ncp -r ../* /x",
+        "cd src\ntar -C .. -cf x .",
+        "cd a/b\n(cd ..; cp -r .. /x)",
+        "cp -r $TOP_OF_RECIPE /x",
+        "cp -r ${TOP_OF_RECIPE}/. /x",
+        "cp -r $PART_OF_RECIPE/.. /x",
+        "cp -r ${SRCDIR:-.} /x",
+        "TOP=$PWD; B=$TOP; cd /tmp; cp -r $B /x",
+        "f() {\n cp -r $B /x\n}\nTOP=$PWD\nB=$TOP\nf",
+        "echo * > list",
+        "printf '%s\\n' *",
+        "set -- *",
+        "sha256sum *",
+        "sha256sum ./**/*",
+        "scanelf -R .",
+        "jar cf x.jar .",
+        "python3 -m tarfile -c x .",
+        "7zz a x .",
+        "gtar cf x .",
+        "someprogram --all .",
+        "someprogram $PWD/",
+        "timeout 60 someprogram -v \".\"",
+        "someprogram /home/build > x",
+        "someprogram ~/.cargo",
+        "cp -r $(realpath .) x",
+    ] {
+        assert!(found(script, "/home/build").is_some(), "{script}");
+    }
+    for (directory, script) in [
+        ("/home/build/src", "find .. -type f"),
+        ("/home/build/src", "cp -r ../* /x"),
+        ("/home/build/src/a", "tar cf x ../.."),
+        ("/home/build/go", "find . -type f"),
+        ("/home/build/go", "cp -r . /x"),
+        ("/home/build/go/pkg", "ls | wc -l"),
+        ("/home/build/.cargo", "tar cf /x ."),
+        ("/home", "cp -r build/.npm x"),
+    ] {
+        assert!(found(script, directory).is_some(), "{directory}: {script}");
+    }
+}
+
+#[test]
+fn ordinary_builds_keep_their_mounts() {
+    for script in [
+        "cmake -B build -S . -G Ninja && cmake --build build",
+        "mkdir build && cd build\ncmake ..\nmake -j$(nproc)",
+        "meson setup . output",
+        "ninja -C .",
+        "./configure --prefix=/usr --srcdir=.",
+        "autoreconf -fi .",
+        "pip install .",
+        "pip3.12 install --no-deps --prefix=/usr .",
+        "python3 -m pip install .",
+        "uv pip install .",
+        "gpep517 build-wheel --wheel-dir dist",
+        "go build -o bin/x ./...",
+        "go test ./... && go vet ./...",
+        "go install -v ./cmd/...",
+        "GOFLAGS=-mod=mod go build -ldflags='-s -w * .' .",
+        "cargo install --path .",
+        "cargo build --release --manifest-path ./Cargo.toml",
+        "npm install -g --prefix /x .",
+        "yarn --cwd . install",
+        "bundle install",
+        "$CC -I . -c x.c",
+        "gcc -I. -I .. x.c",
+        "patch -p1 -d . < x.patch",
+        "unzip x.zip -d .",
+        "install -Dm755 x -t .",
+        "cp x.h .",
+        ". ./env.sh",
+        "export PYTHONPATH=.",
+        "echo 'all of . and * too'",
+        "case $x in\n *) echo y;;\nesac",
+        "[ -e . ] && [[ $x == * ]]",
+        "sed -i 's/ * / . /' x",
+        "grep -q '.' x",
+        "grep -r foo src",
+        "cat > x <<EOF\n - * a\n . b .\nEOF",
+        "rg foo src",
+        "x=$(expr 2 \\* 3)",
+        "cp -r src/* /x",
+        "cd src\ncp -r ./* /x",
+        "cd src\ngrep -rl foo",
+        "cp -r $PART_OF_RECIPE /x",
+        "tr -d / < x",
+        "# it's a comment; without what is below\n# there, in ../*\nnpm install\nnpm run css",
+        "mv target/release/rg /x",
+        "Rscript -e 'a <- commandArgs(TRUE); install.packages(a[1])' .",
+        "df /",
+    ] {
+        assert_eq!(found(script, "/home/build"), None, "{script}");
+    }
+}
+
+#[test]
+fn scripts_to_which_directories_around_mounts_matter_are_found() {
+    let met =
+        |text: &str, directory: &str, target: &str| script(text, directory).meets_mounts(&[target]);
+    let [go, build, cargo] = ["go/pkg/mod", ".cache/go-build", ".cargo/registry"]
+        .map(|dir| format!("/home/build/{dir}"));
+    for (text, target) in [
+        ("mkdir .cargo && echo x > .cargo/config.toml", &cargo),
+        ("mkdir -m 755 ~/.cargo", &cargo),
+        ("mkdir go", &go),
+        ("mkdir -v a go b", &go),
+        ("mkdir go/pkg", &go),
+        ("mkdir .cache", &build),
+        ("mkdir -p .cargo\nmkdir .cargo/registry", &cargo),
+        ("git clone https://example.com/x go", &go),
+        ("git clone --depth 1 https://example.com/go.git", &go),
+        ("git -C . clone https://example.com/go", &go),
+        ("git worktree add go", &go),
+        ("mv src go", &go),
+        ("cp -r src ./go", &go),
+        ("cp wrapper go", &go),
+        ("ln -s x go", &go),
+        ("ln -s ../x/go", &go),
+        ("ln -s x \"$GOPATH\"", &go),
+        ("rm -f go", &go),
+        ("rmdir .cache", &build),
+        ("mkdir -p .cache; rmdir .cache", &build),
+        ("[ -d go ] || echo none", &go),
+        ("if [ ! -e .cargo ]; then x; fi", &cargo),
+        ("test -d .cargo", &cargo),
+        ("ls .cargo || :", &cargo),
+        ("touch go", &go),
+        ("echo x > go", &go),
+        ("printf x >go", &go),
+        ("cc -o go x.c", &go),
+        ("go build -o go .", &go),
+        ("sh -c 'cd /home/build; mkdir go'", &go),
+        ("cd src\nmkdir ../go", &go),
+        ("(mkdir -p .cargo); mkdir .cargo", &cargo),
+    ] {
+        assert!(met(text, "/home/build", target).is_some(), "{text}");
+    }
+    assert!(met("mkdir pkg", "/home/build/go", &go).is_some());
+    for (text, target) in [
+        ("mkdir -p .cargo\necho x > .cargo/config.toml", &cargo),
+        ("mkdir -p .cargo && cat > .cargo/config <<EOF\nmkdir x\nEOF", &cargo),
+        ("mkdir -p .cargo; cp config.toml .cargo; [ -d .cargo ]", &cargo),
+        ("install -d .cargo", &cargo),
+        ("mkdir -p go/src/x; ln -s . go/src/x/y", &go),
+        ("mkdir go", &cargo),
+        ("mkdir .cargo", &go),
+        ("mkdir build", &go),
+        ("cd src\nmkdir go", &go),
+        ("mkdir src/go", &go),
+        ("go build -o bin/go .", &go),
+        ("command -v go; echo go", &go),
+        ("[ go != auto ] && [ -n \"$x\" -a x = go ]", &go),
+        ("git clone https://example.com/go src", &go),
+        ("mv go.mod.new go.mod", &go),
+        ("cargo build --release", &cargo),
+        ("grep -o go x", &go),
+    ] {
+        assert_eq!(met(text, "/home/build", target), None, "{text}");
+    }
+}
+
+#[test]
 fn directories_that_hold_a_cache_are_data_too() {
     for script in [
         "rm -rf .cache",
@@ -125,8 +302,9 @@ fn directories_that_hold_a_cache_are_data_too() {
     ] {
         assert!(found(script, "/home/build").is_some(), "{script}");
     }
-    assert_eq!(find("rm -rf .m2", "/home/build", &TARGETS), None);
-    assert!(find("rm -rf .m2", "/home/build", &["/home/build/.m2/repository"]).is_some());
+    assert_eq!(found("rm -rf .m2", "/home/build"), None);
+    let other = script("rm -rf .m2", "/home/build");
+    assert!(other.takes_workspace(&["/home/build/.m2/repository"]).is_some());
 }
 
 #[test]
@@ -183,6 +361,7 @@ fn a_directory_below_is_not_the_root() {
     assert_eq!(found("cp -r go /x", "/home/build/src"), None);
     assert_eq!(found("find . -name x", "/tmp/src"), None);
     assert!(found("cd ..\nfind . -name x", "/home/build/src").is_some());
+    assert_eq!(found("cd a\nfind .. -name x", "/home/build/src"), None);
     assert!(found("find $HOME -name x", "/home/build/src").is_some());
     assert!(found("find . -name x", "/home").is_some());
     assert!(found("find . -name x", "/").is_some());

@@ -4,6 +4,7 @@
 //! steps are told too, and they trust what `SSL_CERT_FILE` names.
 
 mod owners;
+mod parents;
 mod patterns;
 mod sharing;
 mod tools;
