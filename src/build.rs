@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::arch::Arch;
 use crate::build_config::BuildConfig;
 use crate::buildkit::{self, Caches, Connection, Measures, Metered, RunOptions};
+use crate::cache::{self, CacheMount, Group};
 use crate::dockerfile::Spec;
 use crate::environment::Prepared;
 use crate::error::{Error, Kind, Result};
@@ -54,7 +55,7 @@ impl Build<'_> {
         let mut options = self.config.spec_options(self.plan);
         host.identity().clone_into(&mut options.host_cache);
         let root = dockerfile::runs_as_root(self.plan, &options)?;
-        let spec = dockerfile::render(self.plan, &environment.image, &options)?;
+        let mut spec = dockerfile::render(self.plan, &environment.image, &options)?;
         for note in &spec.notes {
             reporter.warning(note);
         }
@@ -65,8 +66,15 @@ impl Build<'_> {
             .transpose()?;
         let outcome = host
             .around(access.as_ref(), reporter, |reporter| {
-                self.run_spec(&spec, &environment, &connection, &mut caches, reporter)
-            })
+                self.run_around(
+                    &mut spec,
+                    options,
+                    &environment,
+                    &connection,
+                    &mut caches,
+                    reporter,
+                )
+            })?
             .map_err(|error| explain(error, self.plan, &spec, root))?;
         outcome.tell(reporter);
         caches.export(&connection, &spec, &self.config.run_options(), reporter);
@@ -98,6 +106,55 @@ impl Build<'_> {
     fn host_cache(self, reporter: &mut dyn Reporter) -> HostCache {
         let directory = self.config.cache_dir.as_deref();
         HostCache::open(directory.filter(|_| !self.plan.steps.is_empty()), reporter)
+    }
+
+    /// Runs the spec, and another one where the workspace has no place for a cache mount.
+    fn run_around(
+        self,
+        spec: &mut Spec,
+        mut options: dockerfile::Options,
+        environment: &Prepared,
+        connection: &Connection,
+        caches: &mut Caches,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Result<Outcome, buildkit::Error>> {
+        loop {
+            let ran = self.run_spec(spec, environment, connection, caches, reporter);
+            let Some(left) = self.without_obstacle(&ran, spec, &options, reporter) else {
+                return Ok(ran);
+            };
+            options.cache_mounts = left;
+            *spec = dockerfile::render(self.plan, &environment.image, &options)?;
+        }
+    }
+
+    /// The cache mounts that can be, where something in the workspace stood in the way of others: a
+    /// checkout with a program named `go`. What stands there is known only when it does.
+    fn without_obstacle(
+        self,
+        ran: &Result<Outcome, buildkit::Error>,
+        spec: &Spec,
+        options: &dockerfile::Options,
+        reporter: &mut dyn Reporter,
+    ) -> Option<Vec<CacheMount>> {
+        let Err(buildkit::Error::Step(failure)) = ran else { return None };
+        let directory = dockerfile::obstacle(&failure.log)?;
+        let left = cache::without(&options.cache_mounts, directory);
+        if left.len() == options.cache_mounts.len() {
+            return None;
+        }
+        let step = &self.plan.steps[spec.stages[failure.stage].1];
+        let mut groups: Vec<&str> = left.iter().map(|mount| mount.group.name()).collect();
+        groups.dedup();
+        groups.retain(|name| *name != Group::Custom.name());
+        let words = if groups.is_empty() { "none".to_owned() } else { groups.join(",") };
+        let place = step.places.first().map(|place| format!(" ({place})")).unwrap_or_default();
+        reporter.warning(&format!(
+            "`{directory}` is no directory when step `{}`{place} begins, so no cache can be mounted \
+             below it: building without (as `--cache-mounts {words}` would from the start)",
+            step.label
+        ));
+        Some(left)
     }
 
     /// Stages 4 and 5: the packages are written while the output arrives.

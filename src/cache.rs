@@ -148,6 +148,20 @@ fn built_in(wanted: impl Fn(Group) -> bool) -> Vec<CacheMount> {
         .collect()
 }
 
+/// The mounts that do not lie below a directory. A group of which one does goes as a whole, because
+/// its variables do; a mount of one's own goes alone.
+pub(crate) fn without(mounts: &[CacheMount], directory: &str) -> Vec<CacheMount> {
+    let is_below = |mount: &CacheMount| {
+        mount.target.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let goes = |mount: &CacheMount| {
+        is_below(mount)
+            || mount.group != Group::Custom
+                && mounts.iter().any(|other| other.group == mount.group && is_below(other))
+    };
+    mounts.iter().filter(|mount| !goes(mount)).cloned().collect()
+}
+
 /// All eight cache mounts.
 ///
 /// ```
@@ -236,6 +250,30 @@ mod tests {
         ] {
             assert!(wrong.parse::<CacheMount>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_group_goes_as_a_whole_and_a_mount_of_ones_own_alone() {
+        let mut mounts = default_cache_mounts();
+        let mine = |target: &str| CacheMount::custom(target, target, Sharing::Shared);
+        mounts.extend([mine("/home/build/go/mine"), mine("/home/build/gone"), mine("/mine")]);
+        let left = |directory: &str| {
+            let left = without(&mounts, directory);
+            let mut names: Vec<String> = left
+                .iter()
+                .map(|mount| match mount.group {
+                    Group::Custom => mount.id.clone(),
+                    group => group.to_string(),
+                })
+                .collect();
+            names.dedup();
+            names.join(" ")
+        };
+        assert_eq!(left("/home/build/go"), "python node rust ccache apk /home/build/gone /mine");
+        assert_eq!(
+            left("/home/build/.cache"),
+            "node rust ccache apk /home/build/go/mine /home/build/gone /mine"
+        );
     }
 
     #[test]

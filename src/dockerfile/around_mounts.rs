@@ -50,14 +50,23 @@ pub(super) fn parents(mounts: &[&CacheMount]) -> BTreeSet<String> {
     parents
 }
 
+/// What is said where something else stands in a mount's way, after its path.
+const IN_THE_WAY: &str = " is no directory, and cache mounts of this step lie below it";
+
 /// The script that makes parents where they are missing.
 pub(super) fn make(parents: &BTreeSet<String>) -> String {
     format!(
-        "for directory in {}; do\n  [ -d \"$directory\" ] || mkdir -m 1755 \"$directory\" || {{\n    \
-         echo \"a cache mount belongs below $directory: leave it out with --cache-mounts\" >&2\n    \
-         exit 1\n  }}\ndone\n",
+        "for directory in {}; do\n  if [ -d \"$directory\" ]; then continue; fi\n  \
+         if [ -e \"$directory\" ] || [ -L \"$directory\" ]; then\n    \
+         echo \"$directory{IN_THE_WAY}\" >&2\n    exit 1\n  fi\n  \
+         mkdir -m 1755 \"$directory\" || exit 1\ndone\n",
         list(parents.iter())
     )
+}
+
+/// What a step that failed says stood in its mounts' way.
+pub fn obstacle(log: &[String]) -> Option<&str> {
+    log.last()?.strip_suffix(IN_THE_WAY).filter(|path| path.starts_with(WORKSPACE))
 }
 
 /// What a step does first: takes away what earlier steps' mounts needed and its own do not, and

@@ -23,6 +23,7 @@ mod variables;
 mod workspace;
 mod workspace_data;
 
+pub use around_mounts::obstacle;
 pub use capabilities::required_packages;
 pub use error::Error;
 pub use host_cache::{HostCacheMount, host_cache_mount};

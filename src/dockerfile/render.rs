@@ -87,8 +87,7 @@ fn steps(
         let mut leftovers: Vec<String> = present.difference(&needed).cloned().collect();
         leftovers.reverse();
         let script = step::script(shared, step, &decision, &leftovers, &stage)?;
-        let parents = (!needed.is_subset(&present))
-            .then(|| (format!("parents-{number}"), around_mounts::make(&needed)));
+        let parents = (!needed.is_subset(&present)).then(|| around_mounts::make(&needed));
         steps.views.push(template::Step {
             place: places(step),
             label: step.label.clone(),

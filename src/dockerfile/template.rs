@@ -39,8 +39,8 @@ pub(super) struct Step {
     pub(super) label: String,
     pub(super) package: String,
     pub(super) caches: String,
-    /// The stage that makes directories beforehand, and its script.
-    pub(super) parents: Option<(String, String)>,
+    /// The script that makes directories beforehand.
+    pub(super) parents: Option<String>,
     pub(super) insecure: bool,
     pub(super) mounts: Vec<Mount>,
     pub(super) script: String,

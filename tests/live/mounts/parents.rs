@@ -41,3 +41,33 @@ fn commands_end_with_mounts_as_without() {
     assert_eq!(lists[0], lists[1]);
     assert!(lists[0].lines().count() >= SCRIPTS.len() - 1, "{}", lists[0]);
 }
+
+/// Where a checkout has a file of a directory's name, nothing can be mounted below it.
+#[test]
+fn a_file_in_a_mounts_way_costs_the_mount_and_not_the_build() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    let wrapper = "printf '#!/bin/sh\\necho mine\\n' > go; chmod +x go\n\
+                   echo x > .cache; ln -s nowhere .cargo";
+    let script = "mkdir -p ${{targets.destdir}}\n./go > ${{targets.destdir}}/go\n\
+                  wc -c < .cache > ${{targets.destdir}}/cache";
+    env.write("wrapper.yaml", recipe("wrapper", &[("check out", wrapper), ("build", script)]));
+    let packages = ["auto", "none"].map(|which| {
+        let mut command = build(lab, &env, "wrapper.yaml", &[]);
+        let text = lab.ok(&env, command.args(["--cache-mounts", which]));
+        let told: Vec<String> = text
+            .lines()
+            .filter(|line| line.contains("is no directory when step `build` (wrapper.yaml:"))
+            .map(|line| line.split('`').nth(1).unwrap().to_owned())
+            .collect();
+        let expected: &[&str] = match which {
+            "auto" => &["/home/build/.cache", "/home/build/.cargo"],
+            _ => &[],
+        };
+        assert_eq!(told, expected, "{text}");
+        assert_eq!(text.contains("`--cache-mounts node,ccache,apk`"), which == "auto", "{text}");
+        fs_err::read(env.work().join("packages/x86_64/wrapper-1.0.0-r0.apk")).unwrap()
+    });
+    assert!(packages[0] == packages[1]);
+    assert_eq!(content(&env, "wrapper-1.0.0-r0", "go"), "mine\n");
+}
