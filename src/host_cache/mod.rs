@@ -95,11 +95,15 @@ impl HostCache {
         build: impl FnOnce(&mut dyn Reporter) -> T,
     ) -> T {
         let Some(access) = access else {
-            if let Some(directory) = self.directory.as_deref().filter(|_| self.known) {
+            let mut watch = Watch { reporter, ran: false };
+            let built = build(&mut watch);
+            let ran = watch.ran;
+            // Where it is not there yet, only what steps have stored is lost.
+            if let Some(directory) = self.directory.as_deref().filter(|_| self.known || ran) {
                 let error = Error::Broken("the repositories have no `busybox`".to_owned());
-                warn(directory, "is not used", &error, reporter);
+                warn(directory, "was not used", &error, reporter);
             }
-            return build(reporter);
+            return built;
         };
         self.bring_in(access, reporter);
         let mut watch = Watch { reporter, ran: false };
@@ -272,6 +276,7 @@ fn bring_home(
     access: &Access<'_>,
     reporter: &mut dyn Reporter,
 ) -> Result<(), Error> {
+    let mut ours = true;
     let (content, _lock) = if known {
         let lock = identity::lock(directory)?;
         (access.list()?, lock)
@@ -282,8 +287,10 @@ fn bring_home(
             return access.forget();
         }
         let lock = identity::lock(directory)?;
-        if identity::read(directory).is_none() {
-            identity::write(directory, identity)?;
+        match identity::read(directory) {
+            None => identity::write(directory, identity)?,
+            // Another build has made the directory meanwhile: later ones use its mount.
+            Some(other) => ours = other == identity,
         }
         (content, lock)
     };
@@ -312,6 +319,9 @@ fn bring_home(
                 agreed.insert(name, Agreed::new(&here, there));
             }
         }
+    }
+    if !ours {
+        return access.forget();
     }
     remember(directory, &before, &agreed, access)
 }
@@ -345,5 +355,47 @@ fn warn(directory: &Path, what: &str, error: &Error, reporter: &mut dyn Reporter
         let reason = crate::error::chain(error);
         let directory = directory.display();
         reporter.warning(&format!("the cache directory `{directory}` {what}: {reason}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::Silent;
+
+    /// Keeps warnings.
+    #[derive(Default)]
+    struct Heard(Vec<String>);
+
+    impl Reporter for Heard {
+        fn phase(&mut self, _: &str) {}
+        fn step_started(&mut self, _: &str) {}
+        fn step_log(&mut self, _: &str, _: &str) {}
+        fn step_ended(&mut self, _: &StepReport) {}
+
+        fn warning(&mut self, text: &str) {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    #[test]
+    fn without_busybox_what_is_lost_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let told = |name: &str, runs: bool| {
+            let directory = root.path().join(name);
+            let mut heard = Heard::default();
+            HostCache::open(Some(&directory), &mut Silent).around(None, &mut heard, |reporter| {
+                if runs {
+                    reporter.step_started("build");
+                }
+            });
+            heard.0.join("\n")
+        };
+        fs::create_dir(root.path().join("there")).unwrap();
+        assert!(told("there", false).ends_with("was not used: the repositories have no `busybox`"));
+        assert!(
+            told("missing", true).ends_with("was not used: the repositories have no `busybox`")
+        );
+        assert_eq!(told("missing", false), "");
     }
 }

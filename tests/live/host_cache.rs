@@ -74,11 +74,23 @@ fn a_mount_that_nobody_needs_is_not_left_on_the_daemon() {
     let address = lab.daemon_address(&env);
     let marker = nonce();
     step(lab, &env, &format!("echo {marker}"));
+    assert!(mounts(lab, &env, &address, &marker).is_empty());
+    // One in which something is would be seen.
+    step(lab, &env, &format!("echo {marker} > file"));
+    assert_eq!(mounts(lab, &env, &address, &marker).len(), 1);
+}
+
+/// The daemon's host cache mounts that were made for steps whose script holds `marker`.
+fn mounts(lab: &Lab, env: &TestEnv, address: &str, marker: &str) -> Vec<String> {
     let mut usage = env.command(lab.tools.join("buildctl"));
-    let text = lab.ok(&env, usage.args(["--addr", &address, "du", "-v"]));
-    let mounts = text.split("\n\n").filter(|entry| entry.contains(&marker));
-    let mounts: Vec<_> = mounts.filter(|entry| entry.contains("cached mount")).collect();
-    assert!(!mounts.iter().any(|entry| entry.contains("melange-host-cache")), "{mounts:?}");
+    let text = lab.ok(env, usage.args(["--addr", address, "du", "-v"]));
+    // Scripts have empty lines of their own.
+    text.split("ID:\t")
+        .filter(|entry| {
+            [marker, "cached mount", "melange-host-cache"].iter().all(|word| entry.contains(word))
+        })
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -237,11 +249,13 @@ fn two_builds_at_once_share_one_directory() {
     for exists in [true, false] {
         let env = TestEnv::new();
         lab.keygen(&env);
+        let (marker, address) = (nonce(), lab.daemon_address(&env));
         if exists {
             env.write("melange-cache/before", "1");
         }
         let children = ["one", "two"].map(|name| {
-            let file = write_recipe(&env, name, &format!("echo {name} > {name}; ls -A"));
+            let script = format!("echo {name} > {name}; sleep 2; ls -A; : {marker}");
+            let file = write_recipe(&env, name, &script);
             let mut command = lab.build(&env, &file);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         });
@@ -251,6 +265,9 @@ fn two_builds_at_once_share_one_directory() {
         }
         assert_eq!(read(&env, "one").unwrap(), "one\n");
         assert_eq!(read(&env, "two").unwrap(), "two\n");
+        // Of the two that were made for a directory that was not there, one is left.
+        let mounts = mounts(lab, &env, &address, &marker);
+        assert_eq!(mounts.len(), usize::from(!exists), "{mounts:#?}");
         assert_eq!(step(lab, &env, "cat one two"), "one\ntwo\n");
     }
 }
