@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
@@ -115,6 +116,24 @@ impl FileLock {
         Ok(Self { _file: file })
     }
 
+    /// Waits until nobody else holds the lock, or `give_up` says so, which is told from time to time
+    /// how long that has taken; then `None`.
+    pub fn exclusive_unless(
+        path: &Path,
+        mut give_up: impl FnMut(Duration) -> bool,
+    ) -> io::Result<Option<Self>> {
+        let begin = Instant::now();
+        loop {
+            if let Some(lock) = Self::try_exclusive(path)? {
+                return Ok(Some(lock));
+            }
+            if give_up(begin.elapsed()) {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits until nobody holds the lock exclusively; several may hold it together.
     pub fn shared(path: &Path) -> io::Result<Self> {
         let file = lock_file(path)?;
@@ -172,7 +191,14 @@ mod tests {
         let held = FileLock::shared(&path).unwrap();
         let _second_reader = FileLock::shared(&path).unwrap();
         assert!(FileLock::try_exclusive(&path).unwrap().is_none());
+        let mut asked = 0;
+        let soon = |_| {
+            asked += 1;
+            asked == 3
+        };
+        assert!(FileLock::exclusive_unless(&path, soon).unwrap().is_none());
+        assert_eq!(asked, 3);
         drop((held, _second_reader));
-        assert!(FileLock::try_exclusive(&path).unwrap().is_some());
+        assert!(FileLock::exclusive_unless(&path, |_| true).unwrap().is_some());
     }
 }

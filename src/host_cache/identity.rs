@@ -8,12 +8,15 @@
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 
 use super::listing::CONTROL;
+use crate::buildkit;
 use crate::digest::hex;
 use crate::fsutil::{AtomicFile, FileLock};
+use crate::ui::Reporter;
 
 /// The name of the file, below our own directory.
 const FILE: &str = "identity";
@@ -44,9 +47,23 @@ pub(super) fn write(directory: &Path, identity: &str) -> io::Result<()> {
     file.commit()
 }
 
-/// Waits until no other build works with the directory, which is made when missing.
-pub(super) fn lock(directory: &Path) -> io::Result<FileLock> {
-    FileLock::exclusive(&directory.join(CONTROL).join("lock"))
+/// How long a wait has no word.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Waits until no other build works with the directory, which is made when missing. What others do
+/// with it may take long: the wait is told, and ends with ^C.
+pub(super) fn lock(directory: &Path, reporter: &mut dyn Reporter) -> io::Result<FileLock> {
+    let mut told = false;
+    let give_up = |waited| {
+        if waited >= SILENCE && !told {
+            told = true;
+            let directory = directory.display();
+            reporter.phase(&format!("waiting for another build that uses `{directory}`"));
+        }
+        buildkit::cancelled()
+    };
+    let lock = FileLock::exclusive_unless(&directory.join(CONTROL).join("lock"), give_up)?;
+    lock.ok_or_else(|| io::Error::new(io::ErrorKind::Interrupted, "cancelled"))
 }
 
 /// A directory of our own below `directory`, for what is on its way. Deleted with the value.
@@ -69,13 +86,14 @@ pub(super) fn clean(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::Silent;
 
     #[test]
     fn a_copy_is_another_directory_and_a_moved_one_is_not() {
         let root = tempfile::tempdir().unwrap();
         let (one, moved, copy) =
             (root.path().join("one"), root.path().join("moved"), root.path().join("copy"));
-        let _lock = lock(&one).unwrap();
+        let _lock = lock(&one, &mut Silent).unwrap();
         assert_eq!(read(&one), None);
         let identity = random().unwrap();
         write(&one, &identity).unwrap();
@@ -90,7 +108,7 @@ mod tests {
     #[test]
     fn leftovers_are_removed() {
         let root = tempfile::tempdir().unwrap();
-        let _lock = lock(root.path()).unwrap();
+        let _lock = lock(root.path(), &mut Silent).unwrap();
         let left = scratch(root.path()).unwrap().keep();
         clean(root.path()).unwrap();
         assert!(!left.exists());

@@ -70,7 +70,7 @@ impl HostCache {
     pub fn open(directory: Option<&Path>, reporter: &mut dyn Reporter) -> Self {
         let none = Self { directory: None, identity: String::new(), known: false, pending: false };
         let Some(directory) = directory else { return none };
-        match find(directory) {
+        match find(directory, reporter) {
             Ok((identity, known)) => {
                 Self { directory: Some(directory.to_owned()), identity, known, pending: false }
             }
@@ -186,14 +186,14 @@ pub fn identity(directory: Option<&Path>) -> String {
     directory.and_then(identity::read).unwrap_or_default()
 }
 
-fn find(directory: &Path) -> io::Result<(String, bool)> {
+fn find(directory: &Path, reporter: &mut dyn Reporter) -> io::Result<(String, bool)> {
     if !directory.is_dir() {
         return Ok((identity::random()?, false));
     }
     if let Some(identity) = identity::read(directory) {
         return Ok((identity, true));
     }
-    let _lock = identity::lock(directory)?;
+    let _lock = identity::lock(directory, reporter)?;
     if let Some(identity) = identity::read(directory) {
         return Ok((identity, true));
     }
@@ -208,7 +208,7 @@ fn bring_in(
     access: &Access<'_>,
     reporter: &mut dyn Reporter,
 ) -> Result<bool, Error> {
-    let _lock = identity::lock(directory)?;
+    let _lock = identity::lock(directory, reporter)?;
     identity::clean(directory)?;
     let Content { tree: mount, mut agreed } = access.list()?;
     let host = listing::host(directory)?;
@@ -278,7 +278,7 @@ fn bring_home(
 ) -> Result<(), Error> {
     let mut ours = true;
     let (content, _lock) = if known {
-        let lock = identity::lock(directory)?;
+        let lock = identity::lock(directory, reporter)?;
         (access.list()?, lock)
     } else {
         // The mount is this build's own.
@@ -286,7 +286,7 @@ fn bring_home(
         if content.tree.is_empty() {
             return access.forget();
         }
-        let lock = identity::lock(directory)?;
+        let lock = identity::lock(directory, reporter)?;
         match identity::read(directory) {
             None => identity::write(directory, identity)?,
             // Another build has made the directory meanwhile: later ones use its mount.

@@ -15,6 +15,7 @@ mod emulation;
 mod examples;
 mod faults;
 mod host_cache;
+mod host_cache_lock;
 mod isolation;
 mod large;
 mod melange;
