@@ -162,17 +162,18 @@ fn check(path: &Path, names: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Gives the file its other name, and returns its size.
+/// Gives the file its other name, and returns its size. Others may do the same at the same time.
 fn name_all(directory: &Path, artifact: &Artifact) -> Result<u64, repo::Error> {
     let Some((first, others)) = artifact.names.split_first() else { return Ok(0) };
     let first = directory.join(first);
     for name in others {
-        let part = directory.join(CONTROL).join("downloads").join(name);
-        if let Some(parent) = part.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::copy(&first, &part)?;
-        fs::rename(&part, directory.join(name))?;
+        let downloads = directory.join(CONTROL).join("downloads");
+        fs::create_dir_all(&downloads)?;
+        let mut copy = tempfile::Builder::new().prefix("name-").tempfile_in(&downloads)?;
+        let mut file = fs::File::open(&first)?;
+        io::copy(&mut file, &mut copy)?;
+        copy.as_file().set_permissions(file.metadata()?.permissions())?;
+        copy.persist(directory.join(name)).map_err(|failed| failed.error)?;
     }
     Ok(fs::metadata(&first)?.len())
 }
@@ -201,5 +202,26 @@ impl io::Write for Both<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_name_is_given_without_what_others_are_writing() {
+        let root = tempfile::tempdir().unwrap();
+        let names = ["sha256:a", "sha512:b"].map(str::to_owned);
+        let artifact = Artifact { uri: String::new(), names: names.to_vec() };
+        fs::write(root.path().join(&names[0]), "whole").unwrap();
+        // Of another process, under way.
+        let part = root.path().join(CONTROL).join("downloads").join(&names[1]);
+        fs::create_dir_all(part.parent().unwrap()).unwrap();
+        fs::write(&part, "ha").unwrap();
+        assert_eq!(name_all(root.path(), &artifact).unwrap(), 5);
+        assert_eq!(fs::read_to_string(root.path().join(&names[1])).unwrap(), "whole");
+        assert_eq!(fs::read_to_string(&part).unwrap(), "ha");
+        assert_eq!(fs::read_dir(part.parent().unwrap()).unwrap().count(), 1);
     }
 }

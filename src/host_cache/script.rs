@@ -19,10 +19,12 @@ pub(super) const INPUT: &str = "/in";
 /// How many names one program gets, and how many bytes of them.
 const CHUNK: (usize, usize) = (200, 48 << 10);
 
-/// Prints the mount's entries and the list.
+/// Prints the mount's entries and the list. What `fetch` has left of a step that was killed a day
+/// ago or more goes.
 pub(super) fn list() -> String {
     format!(
-        "cd {MOUNT} && {{ find . -path './{CONTROL}*' -prune -o '(' -type f -o -type l \
+        "cd {MOUNT} && {{ find . -maxdepth 1 -type f -name '{CONTROL}-fetch-*' -mtime +0 \
+         -exec rm -f {{}} + || :; }} && {{ find . -path './{CONTROL}*' -prune -o '(' -type f -o -type l \
          -o -type d ')' -exec stat -c '{FORMAT}' {{}} + > /out/listing || :; }} && {{ [ ! -f \
          {LIST}/list ] || cp {LIST}/list /out/agreed; }}\n"
     )
@@ -273,6 +275,24 @@ mod tests {
         };
         trial.sh(&apply(&merge, &mount, "new", &[]));
         assert_eq!(trial.content(), ["gone=just written", "new=just written", "over=just written"]);
+    }
+
+    #[test]
+    fn what_killed_steps_left_goes_after_a_day() {
+        let trial = Trial::new();
+        let day = std::time::Duration::from_secs(24 * 3600);
+        for (name, age) in [("fetch-old", 2 * day), ("fetch-new", day / 2)] {
+            let name = format!("{CONTROL}-{name}");
+            trial.write(&name, "half");
+            let path = trial.root.path().join("m").join(&name);
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        }
+        trial.list();
+        let entries = fs_err::read_dir(trial.root.path().join("m")).unwrap();
+        let mut left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [CONTROL, ".melange2-fetch-new"]);
     }
 
     #[test]
