@@ -162,7 +162,9 @@ impl BuildConfig {
     ///
     /// ```
     /// # use melange2::BuildConfig;
-    /// let config = BuildConfig::new("tool.yaml").with_default_cache_mounts();
+    /// let config = BuildConfig::new("tool.yaml").with_cache_mounts([]).with_default_cache_mounts();
+    /// assert_eq!(config.cache_mounts().len(), 8);
+    /// assert_eq!(config.cache_mounts(), BuildConfig::new("tool.yaml").cache_mounts());
     /// ```
     #[must_use]
     pub fn with_default_cache_mounts(self) -> Self {
@@ -174,13 +176,28 @@ impl BuildConfig {
     /// ```
     /// use melange2::{BuildConfig, go_cache_mounts, rust_cache_mounts};
     ///
-    /// BuildConfig::new("tool.yaml")
+    /// let config = BuildConfig::new("tool.yaml")
     ///     .with_cache_mounts(go_cache_mounts().into_iter().chain(rust_cache_mounts()));
+    /// let targets: Vec<_> = config.cache_mounts().iter().map(|mount| &mount.target).collect();
+    /// assert_eq!(
+    ///     targets,
+    ///     [
+    ///         "/home/build/go/pkg/mod",
+    ///         "/home/build/.cache/go-build",
+    ///         "/home/build/.cargo/registry",
+    ///         "/home/build/.cargo/git",
+    ///     ]
+    /// );
     /// ```
     #[must_use]
     pub fn with_cache_mounts(mut self, mounts: impl IntoIterator<Item = CacheMount>) -> Self {
         self.cache_mounts = mounts.into_iter().collect();
         self
+    }
+
+    /// The cache mounts that steps may get.
+    pub fn cache_mounts(&self) -> &[CacheMount] {
+        &self.cache_mounts
     }
 
     /// Keeps the builds' cache in a registry: imported at the start, exported once the packages are
@@ -352,4 +369,42 @@ fn head_commit(directory: &Path) -> String {
         .stdin_null()
         .read()
         .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+
+    /// The ids of the mounts that the spec of a step has.
+    fn mounts(change: impl Fn(BuildConfig) -> BuildConfig) -> Vec<String> {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("tool.yaml");
+        let text =
+            "package:\n  name: tool\n  version: 1.0.0\n  epoch: 0\npipeline:\n- runs: make\n";
+        fs_err::write(&file, text).unwrap();
+        let config = change(BuildConfig::new(&file));
+        let recipe = crate::config::load(&file).unwrap();
+        let plan = plan::resolve(&recipe, &config.context(Arch::X86_64)).unwrap().unwrap();
+        let programs = ["go", "cargo"].map(|name| format!("/usr/bin/{name}"));
+        let environment = dockerfile::Environment {
+            dir: PathBuf::new(),
+            digest: Sha256([0; 32]),
+            programs: programs.to_vec(),
+        };
+        let spec = dockerfile::render(&plan, &environment, &config.spec_options(&plan)).unwrap();
+        let ids = spec.text.split("id=melange-").skip(1).filter_map(|rest| rest.split(',').next());
+        ids.filter(|id| !id.starts_with("host")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_spec_has_the_cache_mounts_that_were_chosen() {
+        let go = ["go-mod-cache", "go-build-cache"];
+        let all = [&go[..], &["cargo-registry-cache", "cargo-build-cache"]].concat();
+        assert_eq!(mounts(|config| config), all);
+        assert_eq!(mounts(|config| config.with_cache_mounts(cache::go_cache_mounts())), go);
+        let nothing = |config: BuildConfig| config.with_cache_mounts([]);
+        assert!(mounts(nothing).is_empty());
+        assert_eq!(mounts(|config| nothing(config).with_default_cache_mounts()), all);
+    }
 }
