@@ -45,3 +45,26 @@ fn build_sh_in_an_empty_environment_gives_the_digest_that_build_reports() {
     let output = fs_err::read(env.work().join("spec/out.tar")).unwrap();
     assert_eq!(melange2::digest::Sha256::of(&output).to_string(), digest);
 }
+
+#[test]
+fn the_caches_mode_is_the_flags_then_the_variables() {
+    let Some(lab) = Lab::find() else { return };
+    let env = TestEnv::new();
+    env.write("mode.yaml", recipe("mode", &[("make", "true")]));
+    let mode = |variable: &str, flags: &[&str]| {
+        let mut render = lab.melange2(&env);
+        render.args(["render", "mode.yaml", "-o", "spec"]).args(flags);
+        render.env("CACHE_REGISTRY", "localhost:5000/cache").env("CACHE_MODE", variable);
+        lab.repository_flags(&mut render);
+        lab.ok(&env, &mut render);
+        let script = fs_err::read_to_string(env.work().join("spec/build.sh")).unwrap();
+        fs_err::remove_dir_all(env.work().join("spec")).unwrap();
+        assert!(script.contains("ref=localhost:5000/cache:default-x86_64-mode,"), "{script}");
+        let (_, rest) = script.split_once("mode=").unwrap();
+        rest.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap().to_owned()
+    };
+    assert_eq!(mode("min", &[]), "min");
+    assert_eq!(mode("max", &[]), "max");
+    assert_eq!(mode("min", &["--cache-mode", "max"]), "max");
+    assert_eq!(mode("max", &["--cache-mode", "min"]), "min");
+}
