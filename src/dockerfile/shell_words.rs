@@ -40,8 +40,9 @@ const BEFORE: [&str; 14] = [
 const OPENING: [&str; 7] = ["if", "for", "while", "until", "case", "{", "select"];
 const CLOSING: [&str; 4] = ["fi", "done", "esac", "}"];
 
-/// All commands of a script, in both readings of its quotes.
-pub(super) fn commands(script: &str) -> [Vec<Command>; 2] {
+/// All commands of a script, in both readings of its quotes, and once more with what follows a
+/// `$(…)` as part of the command around it.
+pub(super) fn commands(script: &str) -> [Vec<Command>; 3] {
     let lines = script.replace("\\\n", " ");
     let lines: Vec<&str> =
         lines.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
@@ -50,14 +51,25 @@ pub(super) fn commands(script: &str) -> [Vec<Command>; 2] {
     for current in ["$(pwd -P)", "$(pwd)", "`pwd`", "$(realpath .)", "$(readlink -f .)"] {
         text = text.replace(current, "$PWD");
     }
-    [false, true].map(|quotes| {
-        let without = if quotes { without_documents(&text) } else { None };
+    let around = without_substitutions(&text);
+    [(false, &text), (true, &text), (true, &around)].map(|(quotes, text)| {
+        let without = if quotes { without_documents(text) } else { None };
         // What a here-document holds can't be told from what runs.
         let document = without.is_none() && text.contains("<<");
-        let text = without.as_ref().unwrap_or(&text);
+        let text = without.as_ref().unwrap_or(text);
         let mut reading = Reading { nested: usize::from(document), before: '\n', whole: quotes };
         cut(text, quotes).into_iter().filter_map(|piece| reading.command(piece)).collect()
     })
+}
+
+/// The script with a variable of no meaning for each `$(…)`.
+fn without_substitutions(text: &str) -> String {
+    let mut text = text.to_owned();
+    while let Some(begin) = text.rfind("$(") {
+        let end = text[begin..].find(')').map_or(text.len(), |end| begin + end + 1);
+        text.replace_range(begin..end, "$_");
+    }
+    text
 }
 
 /// The script without what here-documents hold; `None` where one does not end.
@@ -279,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_cut_that_heeds_quotes_is_the_shells() {
-        let [_, whole] = commands(
+        let [_, whole, _] = commands(
             "cat > 'a b' <<'E'\ndon't\nE\nx \"*\" \\* * a'?'b 2>&1 # don't\ny >> out <<-F\n* b\n\tF\nz",
         );
         let words: Vec<_> = whole.iter().map(|command| command.words.join("|")).collect();
@@ -294,7 +306,7 @@ mod tests {
     #[test]
     fn what_may_not_run_is_not_sure() {
         let sure = |script: &str| {
-            let [plain, quoted] = commands(script);
+            let [plain, quoted, _] = commands(script);
             let last = |commands: &[Command]| commands.last().unwrap().sure;
             (last(&plain), last(&quoted))
         };

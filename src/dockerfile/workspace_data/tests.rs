@@ -140,6 +140,9 @@ fn roots_by_other_names_are_found() {
         "someprogram /home/build > x",
         "someprogram ~/.cargo",
         "cp -r $(realpath .) x",
+        "cp -r $(flags x) . y",
+        "someprogram $(flags $(more)) .",
+        "md5sum $(basename data) .* > x 2>&1 || :",
     ] {
         assert!(found(script, "/home/build").is_some(), "{script}");
     }
@@ -202,6 +205,9 @@ fn ordinary_builds_keep_their_mounts() {
         "cd src\ngrep -rl foo",
         "cp -r $PART_OF_RECIPE /x",
         "tr -d / < x",
+        "touch .npm/mine",
+        "go build $(flags) .",
+        "x=$((1 + 2)); case $(y) in\n a|*) z;;\nesac",
         "# it's a comment; without what is below\n# there, in ../*\nnpm install\nnpm run css",
         "mv target/release/rg /x",
         "Rscript -e 'a <- commandArgs(TRUE); install.packages(a[1])' .",
