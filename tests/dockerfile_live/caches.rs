@@ -20,8 +20,9 @@ fn visit(nonce: &str) -> String {
            stat -c '%u:%g %a %n' /home/build/$d
            cat /home/build/$d/visitor || :
            echo {nonce} > /home/build/$d/visitor
-           stat -c '%u:%g %n' /home/build/$d/..
-           mkdir -p /home/build/$d/../beside
+           parent=$(dirname /home/build/$d)
+           stat -c '%u:%g %n' $parent
+           mkdir -p $parent/beside
          done > {OUT}/list 2>&1
          echo {nonce} > /var/cache/melange/visitor
          echo {nonce} > /var/cache/apk/visitor; apk || :
@@ -62,33 +63,42 @@ fn the_user_owns_mounts_and_what_is_around_them() {
 #[test]
 fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
     let Some(daemon) = daemon() else { return };
-    // The four patterns, and a step with mounts before and after.
+    // Each takes the workspace in one way alone. A step with mounts is before and after.
     let patterns = [
         "cp -r . /tmp/copy && mv /tmp/copy DEST",
         "find . > /tmp/list && sort /tmp/list > DEST/list",
         "tar -cf /tmp/all . && tar -xf /tmp/all -C DEST",
         "find . -type f -name data | xargs sed -i s/x/y/ && cp -a data DEST/",
-        "rm -rf ./* && mkdir -p DEST melange-out/hello-doc && ls -A > DEST/left",
-        "git clean -fdx . && ls -A > DEST/left",
+        "rm -rf ./* && mkdir -p DEST melange-out/hello-doc",
+        "echo .* > DEST/list",
+        "cd docs\nlist=$(find .. | sort)\necho \"$list\" > DEST/list",
+        "cp -r $TOP /tmp/copy && mv /tmp/copy DEST",
+        "md5sum $(basename data) .* > DEST/list 2>&1 || :",
     ];
+    let dirs = "go/pkg/mod .cache/go-build .cache/pip .npm .cargo/registry .cargo/git .ccache";
     for pattern in patterns {
         let built = [CacheChoice::Auto, CacheChoice::None].map(|cache_choice| {
             let mut plan = plan();
             plan.packages.push(package("hello-doc"));
-            // A stand-in for git: removes everything below the directory.
-            let git = "git() { find . -mindepth 1 ! -path './melange-out*' ! -name '.melange*' \
-                       -delete; }\n";
+            plan.environment.variables.insert("TOP".to_owned(), "/home/build".to_owned());
             // Where parents of mounts would be, a checkout has an empty directory and one that is
             // its owner's alone.
-            let checkout = "mkdir -p go/pkg .cargo; chmod 0700 .cargo; echo x > .cargo/config\n";
+            let checkout =
+                "mkdir -p go/pkg .cargo docs; chmod 0700 .cargo; echo x > .cargo/config\n";
             plan.steps.push(uses(1, "git-checkout", checkout));
-            let fill = "mkdir -p go/src; echo x > data; [ ! -d .npm ] || echo x > .npm/data\n";
-            plan.steps.push(step(1, "fill", fill));
+            let fill = format!(
+                "mkdir -p go/src; echo x > data\n\
+                 for d in {dirs}; do echo x $d > /home/build/$d/data || :; done\n"
+            );
+            plan.steps.push(step(1, "fill", &fill));
             let script = pattern.replace("DEST", "/home/build/melange-out/hello/d");
-            let script = format!("mkdir -p {OUT}/d\n{git}{script}\n");
-            plan.steps.push(step(2, "pattern", &script));
-            let after = format!("mkdir -p .cache/x; cat .npm/data > {OUT}-doc/npm 2>&1 || :\n");
-            plan.steps.push(step(3, "after", &after));
+            plan.steps.push(step(2, "pattern", &format!("mkdir -p {OUT}/d\n{script}\n")));
+            plan.steps.push(step(3, "list", &format!("ls -A > {OUT}/left\n")));
+            let after = format!(
+                "mkdir -p .cache/x\n\
+                 for d in {dirs}; do cat /home/build/$d/data || :; done > {OUT}-doc/data\n"
+            );
+            plan.steps.push(step(4, "after", &after));
             let options = Options { cache_choice, ..options() };
             daemon.build(&plan, &ALL, &options)
         });
@@ -109,7 +119,8 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
         };
         assert_eq!(tree(&auto), tree(&none), "{pattern}");
         // The caches are intact: what was put in before the pattern is there after it.
-        assert_eq!(auto.read("hello-doc/npm"), "x\n", "{pattern}");
+        let data: String = dirs.split(' ').map(|directory| format!("x {directory}\n")).collect();
+        assert_eq!(auto.read("hello-doc/data"), data, "{pattern}");
     }
 }
 
@@ -117,7 +128,7 @@ fn nothing_of_a_cache_is_in_a_later_step_or_a_package() {
 fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
     let Some(daemon) = daemon() else { return };
     let mut plan = plan();
-    let script = format!("cd go/pkg; ls -A mod > {OUT}/inside\n");
+    let script = format!("cd go/pkg; for file in mod/*; do echo $file; done > {OUT}/inside\n");
     plan.steps.push(step(1, "build", &script));
     plan.steps.push(step(
         2,
@@ -125,7 +136,7 @@ fn a_module_cache_in_a_checkout_is_a_module_of_its_own() {
         &format!("find . -path ./melange-out -prune -o -print > {OUT}/after\n"),
     ));
     let built = daemon.build(&plan, &ALL, &options());
-    assert!(built.read("hello/inside").lines().any(|name| name == "go.mod"));
+    assert!(built.read("hello/inside").lines().any(|name| name == "mod/go.mod"));
     assert!(!built.read("hello/after").contains("go"), "{}", built.read("hello/after"));
 }
 
