@@ -25,6 +25,8 @@ fn visit(nonce: &str) -> String {
            mkdir -p $parent/beside
          done > {OUT}/list 2>&1
          echo {nonce} > /var/cache/melange/visitor
+         stat -c '%u:%g %a' /var/cache/apk > {OUT}/apk
+         cat /var/cache/apk/visitor >> {OUT}/apk || :
          echo {nonce} > /var/cache/apk/visitor; apk || :
          touch /home/build/go/bin\n"
     )
@@ -53,6 +55,7 @@ fn the_user_owns_mounts_and_what_is_around_them() {
             "{list}"
         );
         assert!(list.lines().filter(|line| *line == "first").count() == 7, "{list}");
+        assert_eq!(built.read("hello/apk"), format!("{owner} 755\nfirst\n"));
         assert!(!built.read("hello/tree").contains("visitor"));
         lists.push(list);
     }

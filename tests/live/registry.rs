@@ -209,6 +209,27 @@ fn losing_the_whole_registry_costs_time_only() {
 }
 
 #[test]
+fn a_registry_that_was_restarted_has_its_cache() {
+    let Some(lab) = Lab::find() else { return };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let cache = |registry: &Registry| format!("{}/cache", registry.address);
+    env.write("counted.yaml", counting("counted", &name));
+    let registry = Registry::start(&env);
+    let first = Fresh::new(lab, &env, "first");
+    first.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
+    let built = package(&env, "counted-1.0.0-r0.apk");
+    drop(registry);
+
+    let registry = Registry::start(&env);
+    let second = Fresh::new(lab, &env, "second");
+    let text = second.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
+    no_warning(&text);
+    assert_eq!(text.matches("CACHED").count(), 3, "{text}");
+    assert_eq!(package(&env, "counted-1.0.0-r0.apk"), built);
+    assert_eq!(second.ran(&name), "");
+}
+
+#[test]
 fn what_a_daemon_built_without_the_registry_is_exported_later() {
     let Some(lab) = Lab::find() else { return };
     let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
