@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{content, recipe};
-use crate::support::TestEnv;
 use crate::support::lab::{Lab, nonce};
 use crate::support::serve::{CREDENTIALS, Registry};
+use crate::support::{TestEnv, parts};
 
 /// A daemon that has seen nothing yet, and ends with the value.
 pub(super) struct Fresh<'a> {
@@ -206,6 +206,37 @@ fn losing_the_whole_registry_costs_time_only() {
     let text = third.build("counted.yaml", &["--cache-registry", &cache(&registry)]);
     no_warning(&text);
     assert_eq!(third.ran(&name), "first second third");
+}
+
+/// An address of this machine that is not a loopback one, if it has any.
+fn own_address() -> Option<String> {
+    // Nothing is sent: the kernel chooses the address that it would be sent from.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback() && !address.is_unspecified()).then(|| address.to_string())
+}
+
+#[test]
+fn beyond_loopback_plain_http_takes_a_flag() {
+    let Some(lab) = Lab::find() else { return };
+    let Some(host) = own_address() else {
+        return parts::without("this machine has no address but loopback");
+    };
+    let (env, name) = (TestEnv::new(), format!("count-{}", nonce()));
+    let registry = Registry::start_at(&env, &host);
+    let repository = format!("{}/cache", registry.address);
+    let cache = ["--cache-registry", repository.as_str()];
+    env.write("counted.yaml", counting("counted", &name));
+    let first = Fresh::new(lab, &env, "first");
+    let text = first.build("counted.yaml", &cache);
+    assert!(text.contains("warning: ") && text.contains("HTTP response to HTTPS client"), "{text}");
+    let insecure = [&cache[..], &["--cache-registry-insecure"]].concat();
+    no_warning(&first.build("counted.yaml", &insecure));
+    let second = Fresh::new(lab, &env, "second");
+    let text = second.build("counted.yaml", &insecure);
+    no_warning(&text);
+    assert_eq!(text.matches("CACHED").count(), 3, "{text}");
 }
 
 #[test]

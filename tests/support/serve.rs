@@ -125,7 +125,7 @@ const CREDENTIALS_HASHED: &str =
 /// A container registry that ends with the value: Debian's `docker-registry`, over plain HTTP.
 pub struct Registry {
     child: Child,
-    /// `127.0.0.1:PORT`
+    /// `HOST:PORT`
     pub address: String,
 }
 
@@ -137,7 +137,12 @@ impl Registry {
 
     /// Starts one whose storage is this directory.
     pub fn start_in(env: &TestEnv, storage: &Path) -> Self {
-        Self::start_with(env, storage, "")
+        Self::start_with(env, storage, "127.0.0.1", "")
+    }
+
+    /// Starts one at another address of this machine.
+    pub fn start_at(env: &TestEnv, host: &str) -> Self {
+        Self::start_with(env, &env.work().join("registry"), host, "")
     }
 
     /// Starts one that wants [`CREDENTIALS`].
@@ -145,14 +150,14 @@ impl Registry {
         let file = env.write("htpasswd", format!("{CREDENTIALS_HASHED}\n"));
         let settings =
             format!("auth:\n  htpasswd:\n    realm: tests\n    path: {}\n", file.display());
-        Self::start_with(env, &env.work().join("registry"), &settings)
+        Self::start_with(env, &env.work().join("registry"), "127.0.0.1", &settings)
     }
 
-    fn start_with(env: &TestEnv, storage: &Path, settings: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn start_with(env: &TestEnv, storage: &Path, host: &str, settings: &str) -> Self {
+        let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
         let config = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n\
-             http:\n  addr: 127.0.0.1:{port}\n{settings}",
+             http:\n  addr: {host}:{port}\n{settings}",
             storage.display()
         );
         let path = env.write("registry.yml", config);
@@ -164,10 +169,10 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect((host, port)).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        Self { child, address: format!("127.0.0.1:{port}") }
+        Self { child, address: format!("{host}:{port}") }
     }
 }
 
