@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::entry::{Agreed, HostEntry, Kind, MountEntry, Name, Tree, ancestors};
+use super::entry::{Agreed, HostEntry, Kind, MountEntry, Name, Time, Tree, ancestors};
 
 /// What has to be done. Each list is sorted: a directory comes before what is in it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -89,10 +89,9 @@ impl Merge {
             (true, true) => {}
             (true, false) => self.bring_home.push(name.clone()),
             (false, true) => self.bring_in.push(name.clone()),
-            // A file that was copied has whole seconds: then equal seconds are the same time.
             (false, false)
-                if (here.kind, here.size, here.time.seconds)
-                    == (there.kind, there.size, there.time.seconds) =>
+                if (here.kind, here.size) == (there.kind, there.size)
+                    && is_same(here.time, there.time) =>
             {
                 list.insert(name.clone(), Agreed::new(here, there));
             }
@@ -100,6 +99,13 @@ impl Merge {
             (false, false) => self.bring_in.push(name.clone()),
         }
     }
+}
+
+/// Whether two times may be those of a file and its copy, which has whole seconds. Where both have
+/// fractions, each side has written a file of its own.
+fn is_same(here: Time, there: Time) -> bool {
+    here == there
+        || here.seconds == there.seconds && (here.nanoseconds == 0 || there.nanoseconds == 0)
 }
 
 /// The names under which a whole set can be put in place: `names` without those that lie in a
@@ -117,7 +123,6 @@ pub(super) fn topmost<'a>(names: &[&'a [u8]]) -> Vec<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::Time;
     use super::*;
 
     type Side = &'static [(&'static str, u64, i64)];
@@ -213,6 +218,21 @@ mod tests {
         assert_eq!(merge(list, &[("a", 2, 7)], &[("a", 2, 8)]), "<a");
         assert_eq!(merge(list, &[("a", 2, 8)], &[("a", 2, 7)]), ">a");
         assert_eq!(merge(&[], &[("a", 1, 8)], &[("a", 2, 7)]), ">a");
+    }
+
+    #[test]
+    fn two_files_of_one_second_are_told_apart() {
+        let name = b"a".to_vec();
+        let compare = |here: u32, there: u32| {
+            let (mut host, mut mount) = (host(&[("a", 1, 8)]), mount(&[("a", 1, 8)]));
+            host.get_mut(&name).unwrap().time.nanoseconds = here;
+            mount.get_mut(&name).unwrap().time.nanoseconds = there;
+            let merge = Merge::new(&host, &mount, &mut Tree::new());
+            (merge.bring_in.len(), merge.bring_home.len())
+        };
+        assert_eq!((compare(5, 6), compare(6, 5)), ((0, 1), (1, 0)));
+        // One is the other's copy.
+        assert_eq!((compare(5, 0), compare(0, 5), compare(5, 5)), ((0, 0), (0, 0), (0, 0)));
     }
 
     #[test]
