@@ -137,7 +137,10 @@ fn unknown_takes_data(words: &[String], places: &Places) -> bool {
     }
     // A bare name may be anything.
     let named = |word: &&String| word.starts_with(['.', '$', '~']) || word.contains('/');
-    arguments.iter().filter(named).any(|word| word.trim_matches('/') != "" && places.is_data(word))
+    arguments
+        .iter()
+        .filter(named)
+        .any(|word| !word.trim_matches('/').is_empty() && places.is_data(word))
 }
 
 /// A program's name without its directory.
