@@ -123,8 +123,8 @@ fn unknown_takes_data(words: &[String], places: &Places) -> bool {
     let [program, arguments @ ..] = &words[begin.unwrap_or(words.len())..] else { return false };
     let everything = |word: &String| places::is_everything(word) && places.is_data(word);
     let name = base(program);
-    // Patterns of these are no files.
-    if matches!(name, "case" | "[[" | "expr" | "let" | "for") {
+    // Patterns of these are no files, or no content.
+    if matches!(name, "case" | "[[" | "expr" | "let" | "for" | "cd" | "pushd") {
         return false;
     }
     if arguments.iter().any(everything) {

@@ -206,6 +206,7 @@ fn ordinary_builds_keep_their_mounts() {
         "cp -r $PART_OF_RECIPE /x",
         "tr -d / < x",
         "touch .npm/mine",
+        "(cd $CARGO_HOME/registry/src/*/; make)",
         "go build $(flags) .",
         "x=$((1 + 2)); case $(y) in\n a|*) z;;\nesac",
         "# it's a comment; without what is below\n# there, in ../*\nnpm install\nnpm run css",
