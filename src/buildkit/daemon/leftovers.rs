@@ -17,12 +17,14 @@ use crate::buildkit::process;
 
 const RUNC_BOUND: Duration = Duration::from_secs(10);
 
-/// Ends the steps and takes away the mounts below buildkitd's root.
-pub(super) fn clear(root: &Path) {
+/// Ends the steps and takes away the mounts below buildkitd's root, and below the directory for what is
+/// temporary: there it mounts what it unpacks or packs.
+pub(super) fn clear(root: &Path, runtime: &Path) {
     let ended: Vec<PathBuf> = bundles(root).into_iter().filter(|bundle| end(bundle)).collect();
     let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
     // Later mounts lie on earlier ones.
-    for mount in mounts_below(&mounts, root).iter().rev() {
+    let below = [root, runtime].map(|directory| mounts_below(&mounts, directory)).concat();
+    for mount in below.iter().rev() {
         match rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH) {
             Ok(()) => tracing::info!("unmounted `{}`", mount.display()),
             Err(error) => tracing::warn!("failed to unmount `{}`: {error}", mount.display()),
@@ -123,6 +125,6 @@ mod tests {
 
     #[test]
     fn nothing_left_over_is_fine() {
-        clear(Path::new("/nowhere/at/all"));
+        clear(Path::new("/nowhere/at/all"), Path::new("/nor/here"));
     }
 }

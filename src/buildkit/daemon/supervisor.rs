@@ -118,7 +118,7 @@ fn begin(
 }
 
 fn launch(paths: &Paths) -> Result<Buildkitd, Error> {
-    leftovers::clear(&paths.root());
+    leftovers::clear(&paths.root(), &paths.runtime());
     remove(&paths.socket());
     let rootless = !rustix::process::geteuid().is_root();
     fsutil::write_atomic(&paths.config(), config::text(paths, rootless).as_bytes())?;
@@ -157,7 +157,7 @@ fn serve(
     if matches!(end, End::Stop { .. }) {
         stop(daemon, inbox);
     }
-    leftovers::clear(&paths.root());
+    leftovers::clear(&paths.root(), &paths.runtime());
     remove(&paths.socket());
     remove(&paths.control());
     if let End::Stop { answer: Some(mut stream), .. } = end {
