@@ -161,25 +161,16 @@ fn cache_mounts_outlive_garbage_collection_and_prune() {
 fn a_disk_that_fills_up_costs_results_and_no_cache_mounts() {
     let Some(daemon) = TestDaemon::new() else { return };
     let state = daemon.dir();
-    let _disk = Disk::mount(&state, "256m");
-    let used = || {
-        let disk = rustix::fs::statvfs(&state).unwrap();
-        100 - disk.f_bfree * 100 / disk.f_blocks
-    };
+    let disk = Disk::mount(&state, "256m");
     let mount = "--mount=type=cache,id=m2-full,target=/m";
     let fill = "busybox dd if=/dev/zero of=/big bs=1M count=215; mkdir /out";
     let (code, said) = daemon.run(&daemon.job(&[&format!("{mount} touch /m/kept"), fill]));
     assert_eq!(code, 0, "{said}");
-    assert!(used() > 80, "{} %", used());
+    assert!(disk.used() > 80, "{} %", disk.used());
     // It looks at the disk when it has started, and then each minute.
     assert!(daemon.daemon(&["stop", "--force"]).status.success());
     assert!(daemon.daemon(&["start"]).status.success());
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while used() > 40 {
-        let log = || fs_err::read_to_string(state.join("log")).unwrap_or_default();
-        assert!(std::time::Instant::now() < deadline, "{} %: {}", used(), log());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    disk.wait_for_room(40, || {});
     let look = format!("{mount} [ -e /m/kept ] && mkdir /out");
     let (code, said) = daemon.run(&daemon.job(&[&look]));
     assert_eq!(code, 0, "{said}");

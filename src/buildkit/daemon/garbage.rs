@@ -21,7 +21,8 @@ use crate::buildkit::{process, tools};
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// How long it is left alone after something had to be deleted: it may be somebody else's fault.
+/// How long it is left alone when it is too full and nothing helps: others may have filled it, and to
+/// find that out costs a look at all of the state.
 const PAUSE: Duration = Duration::from_secs(600);
 /// How long BuildKit may take to delete.
 const BOUND: Duration = Duration::from_secs(600);
@@ -37,8 +38,8 @@ const AGES: [u64; 7] = [720 * HOUR, 168 * HOUR, 48 * HOUR, 12 * HOUR, HOUR, 600,
 pub(super) fn watch(paths: &Paths) -> ! {
     loop {
         let asked = |filter: &str, age: u64| prune(&paths.addr(), filter, age);
-        let busy = collect(|| Disk::of(&paths.root()), || taken(&paths.root()), asked);
-        match busy {
+        let still_full = collect(|| Disk::of(&paths.root()), || taken(&paths.root()), asked);
+        match still_full {
             Ok(false) => thread::sleep(LOOK_EVERY),
             Ok(true) => thread::sleep(PAUSE),
             Err(error) => {
@@ -82,24 +83,22 @@ impl Disk {
     }
 }
 
-/// Deletes, oldest first, until enough is free or little is left. Whether there was anything to do.
+/// Deletes, oldest first, until enough is free or little is left. Whether the disk is too full still.
 fn collect(
     disk: impl Fn() -> io::Result<Disk>,
     taken: impl Fn() -> u64,
     prune: impl Fn(&str, u64) -> io::Result<()>,
 ) -> io::Result<bool> {
-    let mut busy = false;
     for (filter, enough) in KINDS {
         for age in AGES {
             let now = disk()?;
             if now.has_free(enough) || taken() < now.size / 100 * RESERVED {
                 break;
             }
-            busy = true;
             prune(filter, age)?;
         }
     }
-    Ok(busy)
+    Ok(!disk()?.has_free(KINDS[0].1))
 }
 
 fn prune(addr: &str, filter: &str, age: u64) -> io::Result<()> {
@@ -134,19 +133,19 @@ mod tests {
             Ok(())
         };
         let disk = || Ok(Disk { size: 1000, free: free.get() });
-        let busy = collect(disk, || taken.get(), prune).unwrap();
-        (asked.into_inner(), busy)
+        let still_full = collect(disk, || taken.get(), prune).unwrap();
+        (asked.into_inner(), still_full)
     }
 
     #[test]
     fn the_oldest_go_first_and_no_more_than_must() {
         assert_eq!(asked(200, 700, 100), (Vec::new(), false));
-        let (requests, busy) = asked(50, 700, 50);
+        let (requests, still_full) = asked(50, 700, 50);
         assert_eq!(
             requests,
             ["2592000", "604800", "172800"].map(|age| format!("type!=exec.cachemount {age}"))
         );
-        assert!(busy);
+        assert!(!still_full);
     }
 
     #[test]
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_others_have_filled_costs_us_little() {
-        assert_eq!(asked(0, 99, 0), (Vec::new(), false));
+        assert_eq!(asked(0, 99, 0), (Vec::new(), true));
         let (requests, _) = asked(0, 300, 110);
         assert_eq!(requests.len(), 2, "{requests:?}");
     }
