@@ -177,7 +177,7 @@ impl Connection {
                 self.addr
             )));
         };
-        daemon.stop(true)?;
+        daemon.end_stuck()?;
         self.renew()
     }
 

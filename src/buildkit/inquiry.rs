@@ -172,13 +172,17 @@ pub(super) fn unstick(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::buildkit::patience::SEND;
+    use crate::buildkit::patience::{IMPORT, PULL, SEND};
     use crate::buildkit::process::GIVING_UP;
 
     #[test]
     fn what_a_silent_registry_costs_is_bounded() {
         let at_the_export = ANSWER.max(SEND + TINY_ANSWER) + GIVING_UP;
         assert!(ANSWER.max(at_the_export) <= Duration::from_secs(8));
+        // In the middle: given up, and looked whether the daemon is stuck; or a layer, from a daemon
+        // that is not.
+        let import = IMPORT + GIVING_UP + TINY_ANSWER;
+        assert!(import.max(PULL + GIVING_UP) <= Duration::from_secs(9));
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the manifest of a cache may take.
-const IMPORT: Duration = Duration::from_secs(5);
+pub(super) const IMPORT: Duration = Duration::from_secs(5);
 /// How long no byte of a layer may come while nothing else happens.
-const PULL: Duration = Duration::from_secs(7);
+pub(super) const PULL: Duration = Duration::from_secs(7);
 /// How long no layer may be written before the registry is asked whether it takes any.
 pub(super) const SEND: Duration = Duration::from_secs(3);
 

@@ -138,6 +138,15 @@ impl PrivateDaemon {
 
     /// Stops it; when it is used, only if forced.
     pub fn stop(&self, force: bool) -> Result<Stop, Error> {
+        self.end(&Request::Stop { force, stuck: false })
+    }
+
+    /// Ends one that does nothing any more, whoever uses it. What it has written stays.
+    pub(in crate::buildkit) fn end_stuck(&self) -> Result<Stop, Error> {
+        self.end(&Request::Stop { force: true, stuck: true })
+    }
+
+    fn end(&self, request: &Request) -> Result<Stop, Error> {
         if !self.paths.dir().is_dir() {
             return Ok(Stop::NotRunning);
         }
@@ -149,7 +158,7 @@ impl PrivateDaemon {
             // A buildkitd whose supervisor was killed: a new one takes it over, and stops it.
             self.start()?;
         }
-        match control::ask(&self.paths.control(), &Request::Stop { force }, STOPPING) {
+        match control::ask(&self.paths.control(), request, STOPPING) {
             Ok(Reply::Busy) => Ok(Stop::Busy),
             Ok(_) => Ok(Stop::Stopped),
             Err(error) => Err(Error::Broken(format!(

@@ -27,6 +27,9 @@ pub(super) enum Request {
     Stop {
         /// Also when it is used.
         force: bool,
+        /// It does nothing any more: do not wait for it.
+        #[serde(default)]
+        stuck: bool,
     },
 }
 
@@ -86,9 +89,11 @@ mod tests {
     #[test]
     fn messages_survive_the_way() {
         let (mut here, there) = UnixStream::pair().unwrap();
-        for request in
-            [Request::Use { linger_ms: 5 }, Request::Status, Request::Stop { force: true }]
-        {
+        for request in [
+            Request::Use { linger_ms: 5 },
+            Request::Status,
+            Request::Stop { force: true, stuck: true },
+        ] {
             send(&mut here, &request).unwrap();
             assert_eq!(receive::<Request>(&there).unwrap(), request);
         }

@@ -51,7 +51,7 @@ enum Event {
 /// Why the supervisor stops, with what it must hold or say until it has.
 enum End {
     Exited,
-    Stop { _users: Option<FileLock>, answer: Option<UnixStream> },
+    Stop { _users: Option<FileLock>, answer: Option<UnixStream>, patience: Duration },
 }
 
 /// Runs a supervisor until its buildkitd ends.
@@ -103,11 +103,11 @@ fn begin(
         match inbox.recv_timeout(TRY_EVERY) {
             Ok(Event::Exited) => return Err(Error::Broken("buildkitd ended at once".into())),
             Ok(Event::Signal) => {
-                stop(&daemon, inbox);
+                stop(&daemon, STOPPING, inbox);
                 return Err(Error::Cancelled);
             }
             _ if Instant::now() > deadline => {
-                stop(&daemon, inbox);
+                stop(&daemon, STOPPING, inbox);
                 let text = format!("buildkitd did not answer in {STARTING:?}");
                 return Err(Error::Broken(text));
             }
@@ -145,8 +145,12 @@ fn serve(
     let end = loop {
         match inbox.recv().map_err(io::Error::other)? {
             Event::Exited => break End::Exited,
-            Event::Idle(lock) => break End::Stop { _users: Some(lock), answer: None },
-            Event::Signal => break End::Stop { _users: None, answer: None },
+            Event::Idle(lock) => {
+                break End::Stop { _users: Some(lock), answer: None, patience: STOPPING };
+            }
+            Event::Signal => {
+                break End::Stop { _users: None, answer: None, patience: STOPPING };
+            }
             Event::Asked(request, stream) => {
                 if let Some(end) = answer(paths, daemon, &request, stream, linger, &lingers) {
                     break end;
@@ -154,8 +158,8 @@ fn serve(
             }
         }
     };
-    if matches!(end, End::Stop { .. }) {
-        stop(daemon, inbox);
+    if let End::Stop { patience, .. } = end {
+        stop(daemon, patience, inbox);
     }
     leftovers::clear(&paths.root(), &paths.runtime());
     remove(&paths.socket());
@@ -181,10 +185,11 @@ fn answer(
             let _ = lingers.send(());
         }
         Request::Status => {}
-        Request::Stop { force } => {
+        Request::Stop { force, stuck } => {
             let users = unused(&paths.users_lock());
             if *force || users.is_some() {
-                return Some(End::Stop { _users: users, answer: Some(stream) });
+                let patience = if *stuck { Duration::ZERO } else { STOPPING };
+                return Some(End::Stop { _users: users, answer: Some(stream), patience });
             }
             reply(&mut stream, &Reply::Busy);
             return None;
@@ -279,9 +284,9 @@ fn catch_signals(events: &Sender<Event>) {
 }
 
 /// Stops buildkitd: asks, waits, kills.
-fn stop(daemon: &Buildkitd, inbox: &Receiver<Event>) {
+fn stop(daemon: &Buildkitd, patience: Duration, inbox: &Receiver<Event>) {
     daemon.terminate();
-    let mut deadline = Instant::now() + STOPPING;
+    let mut deadline = Instant::now() + patience;
     let mut killed = false;
     loop {
         match inbox.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
